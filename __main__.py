@@ -1,0 +1,204 @@
+"""LiteMaaS on OpenShift: settings, provider, tiers in order, outputs."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi import ErrorHook, ResourceOptions
+
+from components.backend import Backend, BackendArgs
+from components.cache import Cache, CacheArgs
+from components.credentials import Credential, Credentials, CredentialsArgs
+from components.database import Database, DatabaseArgs
+from components.diagnosis import explainer
+from components.foundation import Foundation, FoundationArgs
+from components.frontend import Frontend, FrontendArgs
+from components.gateway import Gateway, GatewayArgs
+from components.kube import Scope, Size
+from components.models import ModelArgs, Models, ModelsArgs
+from components.naming import API_ROUTE, GATEWAY_ROUTE, PORTAL_ROUTE, Addresses
+from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
+from config import load
+from config.loading import secret_values
+from config.names import ADMINS, READONLY, USERS, identity, oauth_client
+from config.preflight import prepare
+from config.profiles import JOB, Sizing, sizing
+from config.secrets import SECRETS
+from config.types import quantity
+
+stack = pulumi.get_stack()
+settings, domain, cluster = prepare(load(), stack)
+urls = Addresses(namespace=settings.namespace, domain=domain)
+
+
+def size(wanted: Sizing) -> Size:
+    return Size(requests=wanted.requests, limits=wanted.limits, replicas=wanted.replicas)
+
+
+sizes = {tier: size(sizing(settings, tier)) for tier in ("postgres", "redis", "litellm", "backend", "frontend")}
+images, access, storage, protect = settings.images, settings.access, settings.storage, settings.protect_data
+
+# An empty kubeconfig means the ambient one, read anew at each run; left out, the SDK would
+# copy its path into the state. The context is pinned, so that a destroy goes where the up went.
+provider = k8s.Provider(
+    "cluster",
+    kubeconfig="",
+    context=cluster.context,
+    cluster_identifier=stack,
+    enable_config_map_mutable=True,
+    enable_secret_mutable=True,
+    # Default 5 and 10: a refresh of 100 objects would wait for the limiter.
+    kube_client_settings=k8s.KubeClientSettingsArgs(qps=100, burst=200),
+)
+ours = ResourceOptions(provider=provider)
+scope = Scope(
+    namespace=settings.namespace,
+    labels=identity(stack),
+    timeout_seconds=settings.rollout_timeout_seconds,
+    pull_secret=images.pull_secret,
+    on_failure=ErrorHook("explain-failure", explainer(cluster, settings.namespace)),
+)
+
+credentials = Credentials(
+    "credentials",
+    CredentialsArgs(
+        wanted=[Credential(name=spec.name, prefix=spec.prefix) for spec in SECRETS],
+        given=secret_values(settings),
+        protect=protect,
+    ),
+)
+foundation = Foundation("foundation", FoundationArgs(scope=scope, protect=protect), ours)
+scope = scope.within(foundation.namespace)
+groups = {ADMINS: access.admins, READONLY: access.readonly, USERS: access.users}
+oauth = OAuthPrerequisites(
+    "oauth",
+    OAuthPrerequisitesArgs(
+        scope=scope,
+        client_id=oauth_client(settings.namespace),
+        client_secret=credentials["oauthClientSecret"],
+        redirect_uri=urls.oauth_callback,
+        groups=groups if access.manage_groups else {},
+    ),
+    ours,
+)
+database = Database(
+    "database",
+    DatabaseArgs(
+        scope=scope,
+        image=images.postgres,
+        size=sizes["postgres"],
+        job_size=size(JOB),
+        storage=storage.postgres.size,
+        storage_class=storage.postgres.storage_class,
+        admin_password=credentials["postgresAdminPassword"],
+        portal_password=credentials["portalDatabasePassword"],
+        gateway_password=credentials["gatewayDatabasePassword"],
+        protect=protect,
+    ),
+    ours,
+)
+cache = Cache(
+    "cache",
+    CacheArgs(
+        scope=scope,
+        image=images.redis,
+        size=sizes["redis"],
+        password=credentials["redisPassword"],
+        # A quarter of the limit for Redis' own buffers, else the kernel kills it.
+        max_memory=int(quantity(sizes["redis"].limits["memory"]) * 0.75),
+    ),
+    ours,
+)
+gateway = Gateway(
+    "gateway",
+    GatewayArgs(
+        scope=scope,
+        image=images.litellm,
+        size=sizes["litellm"],
+        host=urls.host(GATEWAY_ROUTE),
+        database=database,
+        database_url=database.gateway_url,
+        redis_host=cache.host,
+        redis_port=cache.port,
+        redis_password=cache.password,
+        master_key=credentials["litellmMasterKey"],
+        salt_key=credentials["litellmSaltKey"],
+        ui_password=credentials["litellmUiPassword"],
+    ),
+    ours,
+)
+models = Models(
+    "models",
+    ModelsArgs(
+        scope=scope,
+        image=images.litellm,
+        size=size(JOB),
+        gateway=gateway,
+        gateway_url=gateway.internal_url,
+        env_secret=gateway.env_secret,
+        models=[
+            ModelArgs(
+                scope=scope,
+                model=model.name,
+                endpoint=model.endpoint,
+                served_name=model.backend_model,
+                context_length=model.context_length,
+                max_output=model.max_output or model.context_length,
+                input_price=model.input_price,
+                output_price=model.output_price,
+                tools=model.tools,
+                vision=model.vision,
+                embedding=model.embedding,
+                tpm=model.tpm,
+                rpm=model.rpm,
+            )
+            for model in settings.models
+        ],
+        retired=settings.retired_models,
+    ),
+    ours,
+)
+backend = Backend(
+    "backend",
+    BackendArgs(
+        scope=scope,
+        image=images.backend,
+        size=sizes["backend"],
+        storage=storage.backups.size,
+        storage_class=storage.backups.storage_class,
+        trusted_ca=foundation.trusted_ca,
+        ready=[database, models],
+        database_url=database.portal_url,
+        gateway_database_url=database.gateway_url,
+        gateway_key=credentials["litellmMasterKey"],
+        gateway_url=urls.gateway,
+        jwt_secret=credentials["jwtSecret"],
+        encryption_key=credentials["backendEncryptionKey"],
+        admin_api_key=credentials["adminApiKey"],
+        oauth_client_id=oauth.client_id,
+        oauth_client_secret=oauth.client_secret,
+        oauth_issuer=urls.oauth_issuer,
+        oauth_callback=urls.oauth_callback,
+        origin=urls.portal,
+        initial_admins=access.initial_admins,
+        protect=protect,
+    ),
+    ours,
+)
+frontend = Frontend(
+    "frontend",
+    FrontendArgs(
+        scope=scope,
+        image=images.frontend,
+        size=sizes["frontend"],
+        backend_url=backend.url,
+        portal_host=urls.host(PORTAL_ROUTE),
+        api_host=urls.host(API_ROUTE),
+    ),
+    ours,
+)
+
+pulumi.export("portal_url", urls.portal)
+pulumi.export("gateway_url", urls.gateway)
+pulumi.export("api_url", urls.api)
+pulumi.export("namespace", foundation.namespace)
+pulumi.export("models", models.names)
+pulumi.export("litellm_ui_password", credentials["litellmUiPassword"])

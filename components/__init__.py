@@ -1,0 +1,1 @@
+"""One file per tier: ``<Tier>Args`` and ``<Tier>``, and the builders they share."""

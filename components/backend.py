@@ -1,0 +1,181 @@
+"""Backend tier: the portal's API server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
+
+from components import kube
+
+PORT = 8080
+_BACKUPS = "/data/backups"
+_TRUST = "/etc/litemaas-trust"
+_CA_FILE = "/tmp/ca-bundle.pem"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendArgs:
+    """Outputs are secret; addresses are plain URLs without a trailing slash.
+
+    ``ready`` is what must be up before the first start: a database that is missing then
+    makes the backend serve mock data for the rest of its life.
+    """
+
+    scope: kube.Scope
+    image: str
+    size: kube.Size
+    storage: str
+    storage_class: str | None
+    trusted_ca: Input[str]
+    ready: Sequence[Resource]
+    database_url: Output[str]
+    gateway_database_url: Output[str]
+    gateway_key: Output[str]
+    gateway_url: str
+    jwt_secret: Output[str]
+    encryption_key: Output[str]
+    admin_api_key: Output[str]
+    oauth_client_id: Input[str]
+    oauth_client_secret: Output[str]
+    oauth_issuer: str
+    oauth_callback: str
+    origin: str
+    initial_admins: Sequence[str]
+    protect: bool
+
+
+class Backend(ComponentResource):
+    """One backend pod: the state of a login lives in its memory, its backups on a claim of one node."""
+
+    service: Output[str]
+    url: Output[str]
+
+    def __init__(self, name: str, args: BackendArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Backend", name, None, opts)
+        scope, child = args.scope, ResourceOptions(parent=self)
+        env = k8s.core.v1.Secret(
+            f"{name}-env",
+            metadata=scope.meta("backend"),
+            immutable=True,
+            string_data={
+                "DATABASE_URL": args.database_url,
+                "LITELLM_DATABASE_URL": args.gateway_database_url,
+                "LITELLM_API_KEY": args.gateway_key,
+                # Misnamed by the backend: it encrypts provider keys with it.
+                "LITELLM_MASTER_KEY": args.encryption_key,
+                "JWT_SECRET": args.jwt_secret,
+                "OAUTH_CLIENT_SECRET": args.oauth_client_secret,
+                "ADMIN_API_KEYS": args.admin_api_key,
+            },
+            opts=child,
+        )
+        scripts = k8s.core.v1.ConfigMap(
+            f"{name}-scripts",
+            metadata=scope.meta("backend"),
+            immutable=True,
+            data={file: kube.file(file) for file in ("start.sh", "wait-for-database.cjs", "alive.cjs")},
+            opts=child,
+        )
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=scope.meta("backend", "backend"),
+            automount_service_account_token=False,
+            opts=child,
+        )
+        backups = k8s.core.v1.PersistentVolumeClaim(
+            f"{name}-backups",
+            # Not awaited: with WaitForFirstConsumer it binds when the pod comes.
+            metadata=scope.meta("backend", "backend-backups", kube.SKIP_AWAIT),
+            spec=kube.claim_spec(args.storage, args.storage_class),
+            opts=ResourceOptions(parent=self, protect=args.protect),
+        )
+        pod = _pod(args, env.metadata.name, scripts.metadata.name, account.metadata.name, backups.metadata.name)
+        k8s.apps.v1.Deployment(
+            f"{name}-server",
+            metadata=scope.meta("backend", "backend", scope.awaited(heal=True)),
+            spec=kube.deployment(scope, "backend", pod, recreate=True),
+            # URLs are known long before roles exist and models are registered.
+            opts=scope.workload(self, depends_on=args.ready),
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=scope.meta("backend", "backend", kube.SKIP_AWAIT),
+            spec=kube.service(scope, "backend", PORT),
+            opts=child,
+        )
+        self.service = service.metadata.name
+        self.url = Output.format("http://{0}:{1}", self.service, PORT)
+        self.register_outputs({"service": self.service, "url": self.url})
+
+
+def _environment(args: BackendArgs) -> dict[str, Input[str]]:
+    plain: dict[str, Input[str]] = {
+        "HOST": "0.0.0.0",  # noqa: S104 (inside the pod)
+        "PORT": str(PORT),
+        # Anything else turns mock logins and free administrator tokens on.
+        "NODE_ENV": "production",
+        # At info, every request's headers are logged, bearer tokens included.
+        "LOG_LEVEL": "warn",
+        "NODE_EXTRA_CA_CERTS": _CA_FILE,
+        "AUTH_PROVIDER": "openshift",
+        "OAUTH_CLIENT_ID": args.oauth_client_id,
+        "OAUTH_ISSUER": args.oauth_issuer,
+        "OAUTH_CALLBACK_URL": args.oauth_callback,
+        # The derived default is wrong wherever the OAuth host does not stand beside the API's.
+        "OPENSHIFT_API_URL": "https://kubernetes.default.svc",
+        "CORS_ORIGIN": args.origin,
+        # Requests from these origins skip authentication; the default is localhost.
+        "ALLOWED_FRONTEND_ORIGINS": "none.invalid",
+        # The public URL: the portal shows it to users, and their browsers call it.
+        "LITELLM_API_URL": args.gateway_url,
+        "LITELLM_AUTO_SYNC": "true",
+        # Minutes; a model change shows up this late, and a missed first sync is made up for.
+        "LITELLM_SYNC_INTERVAL": "2",
+        "BACKUP_STORAGE_PATH": _BACKUPS,
+        # Per client address and also counting probes; what upstream deploys.
+        "RATE_LIMIT_MAX": "1000",
+        "RATE_LIMIT_TIME_WINDOW": "5m",
+        "HOME": "/tmp",
+    }
+    if args.initial_admins:
+        plain["INITIAL_ADMIN_USERS"] = ",".join(args.initial_admins)
+    return plain
+
+
+def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input[str], backups: Input[str]) -> kube.Pod:
+    return kube.Pod(
+        name="backend",
+        image=args.image,
+        size=args.size,
+        port=PORT,
+        command=["sh", "/opt/litemaas/start.sh"],
+        env=_environment(args),
+        env_from=[env],
+        mounts=[
+            kube.config_files("scripts", "/opt/litemaas", scripts),
+            kube.projected("trust", _TRUST, _certificates(args.trusted_ca)),
+            kube.claim("backups", _BACKUPS, backups),
+            kube.scratch("/tmp"),
+        ],
+        service_account=account,
+        # Ten minutes: the start waits for the database.
+        startup=kube.http("/api/v1/health/live", PORT, period=5, failures=120),
+        readiness=kube.http("/api/v1/health/ready", PORT),
+        liveness=kube.command("node", "/opt/litemaas/alive.cjs", period=30, timeout=10),
+    )
+
+
+def _certificates(trusted_ca: Input[str]) -> list[k8s.core.v1.VolumeProjectionArgs]:
+    """The cluster's own authorities (API server, default ingress), and those OpenShift injects."""
+    return [
+        k8s.core.v1.VolumeProjectionArgs(
+            config_map=k8s.core.v1.ConfigMapProjectionArgs(
+                name=name, items=[k8s.core.v1.KeyToPathArgs(key=key, path=path)], optional=True
+            )
+        )
+        for name, key, path in (
+            ("kube-root-ca.crt", "ca.crt", "cluster.crt"),
+            (trusted_ca, "ca-bundle.crt", "injected.crt"),
+        )
+    ]

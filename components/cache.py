@@ -1,0 +1,77 @@
+"""Cache tier: Redis, where the replicas of LiteLLM share limits and key states."""
+
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Output, ResourceOptions
+
+from components import kube
+
+PORT = 6379
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheArgs:
+    """``password`` is secret; ``max_memory`` in bytes, below the container's limit."""
+
+    scope: kube.Scope
+    image: str
+    size: kube.Size
+    password: Output[str]
+    max_memory: int
+
+
+class Cache(ComponentResource):
+    """One Redis without persistence: all it holds may be lost, at the price of fresh counters."""
+
+    host: Output[str]
+    port: Output[int]
+    password: Output[str]
+
+    def __init__(self, name: str, args: CacheArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Cache", name, None, opts)
+        scope, child = args.scope, ResourceOptions(parent=self)
+        # The whole configuration is a Secret, since the password stands in it; the server
+        # is started directly, so that any image of Redis 7 works with a read-only root.
+        config = Output.format(kube.file("redis.conf"), port=PORT, password=args.password, max_memory=args.max_memory)
+        secret = k8s.core.v1.Secret(
+            f"{name}-config",
+            metadata=scope.meta("redis"),
+            immutable=True,
+            string_data={"redis.conf": config, "password": args.password},
+            opts=child,
+        )
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account", metadata=scope.meta("redis", "redis"), automount_service_account_token=False, opts=child
+        )
+        # redis-cli exits 0 on NOAUTH and on LOADING: only the answer tells.
+        ping = ("sh", "-c", f'test "$(redis-cli -p {PORT} ping)" = PONG')
+        pod = kube.Pod(
+            name="redis",
+            image=args.image,
+            size=args.size,
+            port=PORT,
+            command=["redis-server", "/etc/redis-litemaas/redis.conf"],
+            secret_env={"REDISCLI_AUTH": (secret.metadata.name, "password")},
+            mounts=[kube.secret_files("config", "/etc/redis-litemaas", secret.metadata.name), kube.scratch("/data")],
+            service_account=account.metadata.name,
+            startup=kube.tcp(PORT, period=2, failures=30),
+            readiness=kube.command(*ping, period=5),
+            liveness=kube.tcp(PORT, period=20),
+        )
+        k8s.apps.v1.Deployment(
+            f"{name}-redis",
+            metadata=scope.meta("redis", "redis", scope.awaited(heal=True)),
+            spec=kube.deployment(scope, "redis", pod, recreate=True),
+            opts=scope.workload(self),
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=scope.meta("redis", "redis", kube.SKIP_AWAIT),
+            spec=kube.service(scope, "redis", PORT),
+            opts=child,
+        )
+        self.host = service.metadata.name
+        self.port = Output.from_input(PORT)
+        self.password = args.password
+        self.register_outputs({"host": self.host, "port": self.port, "password": self.password})

@@ -1,0 +1,171 @@
+"""Database tier: PostgreSQL with two databases that share neither role nor URL."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Input, Output, ResourceOptions
+
+from components import kube
+
+PORT = 5432
+# Names upstream uses, so that its own documentation applies.
+PORTAL, GATEWAY = "litemaas_db", "litellm_db"
+PORTAL_ROLE, GATEWAY_ROLE = "litemaas", "litellm"
+ADMIN = "postgres"
+_HOME = "/var/lib/pgsql"
+# 20 per backend pod and 10 per LiteLLM worker (litemaas-contract.md 1.2, litellm.md 3),
+# twice for a rolling update, and room for Jobs and an administrator.
+_MAX_CONNECTIONS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseArgs:
+    """Passwords are secret; ``storage`` is a Kubernetes quantity."""
+
+    scope: kube.Scope
+    image: str
+    size: kube.Size
+    job_size: kube.Size
+    storage: str
+    storage_class: str | None
+    admin_password: Output[str]
+    portal_password: Output[str]
+    gateway_password: Output[str]
+    protect: bool
+
+
+class Database(ComponentResource):
+    """PostgreSQL, and the Job that makes databases, roles and the extension before anybody connects."""
+
+    host: Output[str]
+    port: Output[int]
+    portal_url: Output[str]
+    gateway_url: Output[str]
+
+    def __init__(self, name: str, args: DatabaseArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Database", name, None, opts)
+        scope, child = args.scope, ResourceOptions(parent=self)
+        passwords = k8s.core.v1.Secret(
+            f"{name}-passwords",
+            metadata=scope.meta("postgres"),
+            immutable=True,
+            string_data={
+                "admin": args.admin_password,
+                "portal": args.portal_password,
+                "gateway": args.gateway_password,
+            },
+            opts=child,
+        )
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=scope.meta("postgres", "postgres"),
+            automount_service_account_token=False,
+            opts=child,
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=scope.meta("postgres", "postgres", kube.SKIP_AWAIT),
+            spec=kube.service(scope, "postgres", PORT),
+            opts=child,
+        )
+        server = k8s.apps.v1.StatefulSet(
+            f"{name}-server",
+            metadata=scope.meta("postgres", "postgres", scope.awaited()),
+            spec=_stateful_set(args, service.metadata.name, account.metadata.name, passwords.metadata.name),
+            opts=scope.workload(self, protect=args.protect),
+        )
+        script = k8s.core.v1.ConfigMap(
+            f"{name}-bootstrap-script",
+            metadata=scope.meta("postgres-bootstrap"),
+            immutable=True,
+            data={"bootstrap.sh": kube.file("bootstrap.sh")},
+            opts=child,
+        )
+        self.host, self.port = service.metadata.name, Output.from_input(PORT)
+        k8s.batch.v1.Job(
+            f"{name}-bootstrap",
+            metadata=scope.meta("postgres-bootstrap", annotations=scope.awaited()),
+            spec=kube.job(scope, "postgres-bootstrap", self._bootstrap(args, passwords, script)),
+            # No value of the server flows into the Job, which would time out before it is up.
+            opts=scope.workload(self, depends_on=[server]),
+        )
+        self.portal_url = self._url(PORTAL_ROLE, args.portal_password, PORTAL)
+        self.gateway_url = self._url(GATEWAY_ROLE, args.gateway_password, GATEWAY)
+        self.register_outputs(
+            {"host": self.host, "port": self.port, "portal_url": self.portal_url, "gateway_url": self.gateway_url}
+        )
+
+    def _url(self, role: str, password: Output[str], database: str) -> Output[str]:
+        # sslmode must be said: without it the backend tries TLS, fails against a server
+        # without, and serves mock data instead (litemaas-contract.md section 1.4).
+        encoded = password.apply(lambda text: quote(text, safe=""))
+        return Output.format(
+            "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=disable", role, encoded, self.host, self.port, database
+        )
+
+    def _bootstrap(self, args: DatabaseArgs, passwords: k8s.core.v1.Secret, script: k8s.core.v1.ConfigMap) -> kube.Pod:
+        names = {
+            "PGHOST": self.host,
+            "PGPORT": str(PORT),
+            "PGUSER": ADMIN,
+            "PORTAL_DATABASE": PORTAL,
+            "PORTAL_ROLE": PORTAL_ROLE,
+            "GATEWAY_DATABASE": GATEWAY,
+            "GATEWAY_ROLE": GATEWAY_ROLE,
+            "HOME": "/tmp",
+        }
+        secret = passwords.metadata.name
+        return kube.Pod(
+            name="bootstrap",
+            image=args.image,
+            size=args.job_size,
+            command=["bash", "/opt/litemaas/bootstrap.sh"],
+            env=names,
+            secret_env={
+                "PGPASSWORD": (secret, "admin"),
+                "PORTAL_PASSWORD": (secret, "portal"),
+                "GATEWAY_PASSWORD": (secret, "gateway"),
+            },
+            mounts=[kube.config_files("script", "/opt/litemaas", script.metadata.name), kube.scratch("/tmp")],
+        )
+
+
+def _stateful_set(
+    args: DatabaseArgs, service: Input[str], account: Input[str], passwords: Input[str]
+) -> k8s.apps.v1.StatefulSetSpecArgs:
+    answers = ("bash", "-c", "pg_isready -q -h 127.0.0.1")
+    works = ("bash", "-c", "psql -qAt -U postgres -d postgres -c 'select 1'")
+    pod = kube.Pod(
+        name="postgres",
+        image=args.image,
+        size=args.size,
+        port=PORT,
+        env={"POSTGRESQL_MAX_CONNECTIONS": str(_MAX_CONNECTIONS)},
+        secret_env={"POSTGRESQL_ADMIN_PASSWORD": (passwords, "admin")},
+        mounts=[
+            # The image writes its passwd file and configuration into its home, beside the data.
+            kube.scratch(_HOME),
+            kube.Mount(name="data", path=f"{_HOME}/data", source=None, read_only=False),
+            kube.scratch("/var/run/postgresql"),
+            kube.scratch("/tmp"),
+        ],
+        service_account=account,
+        # Ten minutes: crash recovery after a power cut replays the log before it answers.
+        startup=kube.command(*answers, period=5, failures=120),
+        readiness=kube.command(*works, period=5),
+        liveness=kube.command(*answers, period=20, failures=6),
+        grace_seconds=120,
+    )
+    return k8s.apps.v1.StatefulSetSpecArgs(
+        service_name=service,
+        replicas=args.size.replicas,
+        selector=k8s.meta.v1.LabelSelectorArgs(match_labels=kube.selector(args.scope, "postgres")),
+        template=kube.pod_template(args.scope, "postgres", pod),
+        volume_claim_templates=[
+            k8s.core.v1.PersistentVolumeClaimArgs(
+                metadata=k8s.meta.v1.ObjectMetaArgs(name="data", labels=args.scope.marks("postgres")),
+                spec=kube.claim_spec(args.storage, args.storage_class),
+            )
+        ],
+    )

@@ -1,0 +1,98 @@
+"""Says why a workload did not become ready: the engine prints no pod's reason by itself."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from pulumi import ErrorHookArgs, log
+
+_EVENTS, _LOG_LINES = 6, 8
+
+
+class Reader(Protocol):
+    """What is needed of a cluster connection."""
+
+    def read(self, path: str) -> Mapping[str, Any]:
+        """The decoded answer of GET ``path``; empty if there is none."""
+        ...
+
+    def text(self, path: str) -> str:
+        """The answer of GET ``path`` as text."""
+        ...
+
+
+def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool]:
+    """An error hook that prints states, events and last log lines of the failed workload's pods."""
+
+    def explain(failure: ErrorHookArgs) -> bool:
+        # A diagnosis that fails must not hide the failure itself.
+        try:
+            inputs = failure.new_inputs or failure.old_inputs or {}
+            labels: Mapping[str, str] = inputs["spec"]["template"]["metadata"]["labels"]
+            log.error(describe(cluster, namespace, failure.name, labels))
+        except Exception as error:  # noqa: BLE001
+            log.warn(f"{failure.name} failed, and its pods could not be examined: {error}")
+        return False
+
+    return explain
+
+
+def describe(cluster: Reader, namespace: str, workload: str, labels: Mapping[str, str]) -> str:
+    """The state of the pods with ``labels``, as lines for a person."""
+    selector = quote(",".join(f"{key}={value}" for key, value in sorted(labels.items())))
+    base = f"/api/v1/namespaces/{namespace}"
+    pods = cluster.read(f"{base}/pods?labelSelector={selector}").get("items", [])
+    component = labels.get("app.kubernetes.io/component", workload)
+    lines = [f"{workload} did not become ready. Pods of {component}:"]
+    if not pods:
+        lines.append("  none: the controller could not make one; its events:")
+        lines += _events(cluster, base, None, component)
+    for pod in pods:
+        lines += _pod(cluster, base, pod)
+    lines.append(f"Look further: oc get pods,events -n {namespace}; run up again once the cause is gone.")
+    return "\n".join(lines)
+
+
+def _pod(cluster: Reader, base: str, pod: Mapping[str, Any]) -> list[str]:
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    lines = [f"  pod {name}: {status.get('phase', 'Unknown')}"]
+    lines += [
+        f"    {condition['type']} is {condition['status']}: {_reason(condition)}"
+        for condition in status.get("conditions", [])
+        if condition["status"] != "True" and condition.get("message")
+    ]
+    for container in status.get("containerStatuses", []):
+        lines += _container(container)
+    lines += _events(cluster, base, name, None)
+    if status.get("containerStatuses"):
+        restarted = any(container.get("restartCount") for container in status["containerStatuses"])
+        previous = "&previous=true" if restarted else ""
+        text = cluster.text(f"{base}/pods/{name}/log?tailLines={_LOG_LINES}{previous}")
+        lines += [f"    log: {line}" for line in text.strip().splitlines()[-_LOG_LINES:]]
+    return lines
+
+
+def _container(container: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for moment in ("state", "lastState"):
+        states: Mapping[str, Mapping[str, Any]] = container.get(moment) or {}
+        for kind, detail in states.items():
+            if kind == "running":
+                continue
+            code = f" with exit code {detail['exitCode']}" if "exitCode" in detail else ""
+            lines.append(f"    container {container['name']} {kind}{code}: {_reason(detail)}")
+    return lines
+
+
+def _reason(detail: Mapping[str, Any]) -> str:
+    return f"{detail.get('reason', '')} {detail.get('message', '')}".strip()
+
+
+def _events(cluster: Reader, base: str, pod: str | None, component: str | None) -> list[str]:
+    selector = f"&fieldSelector=involvedObject.name%3D{pod}" if pod else ""
+    items = cluster.read(f"{base}/events?limit=500{selector}").get("items", [])
+    if component:
+        items = [item for item in items if item["involvedObject"].get("name", "").startswith(component)]
+    warnings = [item for item in items if item.get("type") == "Warning"]
+    warnings.sort(key=lambda item: item.get("lastTimestamp") or item.get("eventTime") or "")
+    return [f"    event: {_reason(item)}" for item in warnings[-_EVENTS:]]

@@ -1,0 +1,109 @@
+"""Frontend tier: nginx with the portal's pages, and the guard in front of its API."""
+
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Input, Output, ResourceOptions
+
+from components import kube, openshift
+from components.naming import API_ROUTE, PORTAL_ROUTE
+
+PORT = 8080
+# The backend's own longest answers (usage exports) take minutes; nginx waits 300 s.
+_ROUTE_TIMEOUT = {"haproxy.router.openshift.io/timeout": "310s"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontendArgs:
+    """``backend_url`` without path; its Service must exist before nginx starts, which resolves it once."""
+
+    scope: kube.Scope
+    image: str
+    size: kube.Size
+    backend_url: Output[str]
+    portal_host: str
+    api_host: str
+
+
+class Frontend(ComponentResource):
+    """The portal's pages; both its Routes pass the same guard."""
+
+    service: Output[str]
+
+    def __init__(self, name: str, args: FrontendArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Frontend", name, None, opts)
+        scope, child = args.scope, ResourceOptions(parent=self)
+        template = k8s.core.v1.ConfigMap(
+            f"{name}-template",
+            metadata=scope.meta("frontend"),
+            immutable=True,
+            data={"nginx.conf.template": kube.file("nginx.conf.template")},
+            opts=child,
+        )
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=scope.meta("frontend", "frontend"),
+            automount_service_account_token=False,
+            opts=child,
+        )
+        pod = _pod(args, template.metadata.name, account.metadata.name)
+        k8s.apps.v1.Deployment(
+            f"{name}-nginx",
+            metadata=scope.meta("frontend", "frontend", scope.awaited(heal=True)),
+            spec=kube.deployment(scope, "frontend", pod),
+            opts=scope.workload(self),
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=scope.meta("frontend", "frontend", kube.SKIP_AWAIT),
+            spec=kube.service(scope, "frontend", PORT),
+            opts=child,
+        )
+        if args.size.replicas > 1:
+            k8s.policy.v1.PodDisruptionBudget(
+                f"{name}-budget",
+                metadata=scope.meta("frontend", "frontend"),
+                spec=kube.disruption_budget(scope, "frontend"),
+                opts=child,
+            )
+        for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host)):
+            openshift.route(
+                f"{name}-{route}",
+                metadata=scope.meta("frontend", route, kube.HEAL | _ROUTE_TIMEOUT),
+                host=host,
+                service=service.metadata.name,
+                opts=child,
+            )
+        self.service = service.metadata.name
+        self.register_outputs({"service": self.service})
+
+
+def _pod(args: FrontendArgs, template: Input[str], account: Input[str]) -> kube.Pod:
+    return kube.Pod(
+        name="frontend",
+        image=args.image,
+        size=args.size,
+        port=PORT,
+        env={"BACKEND_URL": args.backend_url, "HOME": "/opt/app-root/src"},
+        mounts=[
+            # One file, not the directory: a volume over /tmp would hide the image's own template.
+            kube.config_files(
+                "template",
+                "/tmp/nginx.conf.template",
+                template,
+                "nginx.conf.template",
+            ),
+            # What the image's entry point and nginx write to.
+            kube.scratch("/opt/app-root/etc/nginx.default.d"),
+            kube.scratch("/run"),
+            kube.scratch("/var/lib/nginx/tmp", "128Mi"),
+            kube.scratch("/var/log/nginx"),
+        ],
+        service_account=account,
+        startup=kube.tcp(PORT, period=2, failures=60),
+        readiness=kube.http("/", PORT, period=5),
+        liveness=kube.http("/healthz", PORT, period=15),
+        # nginx stops at once on SIGTERM: the pod leaves the Service first.
+        drain_seconds=5,
+        grace_seconds=330,
+    )

@@ -1,0 +1,181 @@
+"""Gateway tier: the LiteLLM proxy, its schema migration, Service and Route."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
+
+from components import kube, openshift
+from components.naming import GATEWAY_ROUTE
+
+PORT = 4000
+# One answer may take this long; the Route and the shutdown have to wait longer.
+REQUEST_SECONDS = 600
+_ROUTE_SECONDS = REQUEST_SECONDS + 10
+_DRAIN_SECONDS = 10
+_GRACE_SECONDS = REQUEST_SECONDS + _DRAIN_SECONDS + 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayArgs:
+    """URL, keys and passwords are secret; ``database`` is what must be ready before the migration."""
+
+    scope: kube.Scope
+    image: str
+    size: kube.Size
+    host: str
+    database: Resource
+    database_url: Output[str]
+    redis_host: Input[str]
+    redis_port: Input[int]
+    redis_password: Output[str]
+    master_key: Output[str]
+    salt_key: Output[str]
+    ui_password: Output[str]
+
+
+class Gateway(ComponentResource):
+    """LiteLLM, migrated before it is rolled out, behind its public Route."""
+
+    service: Output[str]
+    internal_url: Output[str]
+    env_secret: Output[str]
+
+    def __init__(self, name: str, args: GatewayArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Gateway", name, None, opts)
+        scope, child = args.scope, ResourceOptions(parent=self)
+        env = k8s.core.v1.Secret(
+            f"{name}-env", metadata=scope.meta("litellm"), immutable=True, string_data=_environment(args), opts=child
+        )
+        config = k8s.core.v1.ConfigMap(
+            f"{name}-config",
+            metadata=scope.meta("litellm"),
+            immutable=True,
+            data={"config.yaml": kube.file("litellm.yaml"), "migrate.py": kube.file("migrate.py")},
+            opts=child,
+        )
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata=scope.meta("litellm", "litellm"),
+            automount_service_account_token=False,
+            opts=child,
+        )
+        pods = {"config": config.metadata.name, "env": env.metadata.name, "account": account.metadata.name}
+        migration = k8s.batch.v1.Job(
+            f"{name}-migration",
+            metadata=scope.meta("litellm-migration", annotations=scope.awaited()),
+            spec=kube.job(scope, "litellm-migration", _migration(args, **pods)),
+            # The role exists only once the bootstrap Job is done; its URL is known long before.
+            opts=scope.workload(self, depends_on=[args.database]),
+        )
+        k8s.apps.v1.Deployment(
+            f"{name}-proxy",
+            metadata=scope.meta("litellm", "litellm", scope.awaited(heal=True)),
+            spec=kube.deployment(scope, "litellm", _proxy(args, **pods)),
+            # Pods only check the schema; they must not start on an old one.
+            opts=scope.workload(self, depends_on=[migration]),
+        )
+        service = k8s.core.v1.Service(
+            f"{name}-service",
+            metadata=scope.meta("litellm", "litellm", kube.SKIP_AWAIT),
+            spec=kube.service(scope, "litellm", PORT),
+            opts=child,
+        )
+        if args.size.replicas > 1:
+            k8s.policy.v1.PodDisruptionBudget(
+                f"{name}-budget",
+                metadata=scope.meta("litellm", "litellm"),
+                spec=kube.disruption_budget(scope, "litellm"),
+                opts=child,
+            )
+        openshift.route(
+            f"{name}-route",
+            metadata=scope.meta(
+                "litellm", GATEWAY_ROUTE, kube.HEAL | {"haproxy.router.openshift.io/timeout": f"{_ROUTE_SECONDS}s"}
+            ),
+            host=args.host,
+            service=service.metadata.name,
+            opts=child,
+        )
+        self.service = service.metadata.name
+        self.internal_url = Output.format("http://{0}:{1}", self.service, PORT)
+        self.env_secret = env.metadata.name
+        self.register_outputs(
+            {"service": self.service, "internal_url": self.internal_url, "env_secret": self.env_secret}
+        )
+
+
+def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
+    return {
+        "DATABASE_URL": args.database_url,
+        "LITELLM_MASTER_KEY": args.master_key,
+        "LITELLM_SALT_KEY": args.salt_key,
+        "UI_USERNAME": "admin",
+        "UI_PASSWORD": args.ui_password,
+        "REDIS_HOST": args.redis_host,
+        "REDIS_PORT": Output.format("{0}", args.redis_port),
+        "REDIS_PASSWORD": args.redis_password,
+    }
+
+
+def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, Input[str]], **more: Any) -> kube.Pod:  # noqa: ANN401 (the fields of kube.Pod, which checks them)
+    """What the proxy and its migration share: image, secrets, directories."""
+    return kube.Pod(
+        image=tier.image,
+        env_from=[pods["env"]],
+        env={
+            # Unset, prisma crashes at import under a UID without a passwd entry.
+            "HOME": "/app",
+            # The web page's files are copied to /var/lib/litellm, not edited in the image.
+            "LITELLM_NON_ROOT": "true",
+            "LITELLM_MODE": "PRODUCTION",
+            "LITELLM_LOG": "ERROR",
+            # Else each start waits for a price list from the internet.
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            **plain,
+        },
+        mounts=[
+            kube.config_files("config", "/etc/litellm", pods["config"]),
+            kube.scratch("/tmp", "512Mi"),
+            kube.scratch("/var/lib/litellm", "256Mi"),
+        ],
+        **more,
+    )
+
+
+def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
+    return _pod(
+        args,
+        pods,
+        {"DISABLE_SCHEMA_UPDATE": "false", "LITELLM_MIGRATION_DIR": "/tmp/migrations"},
+        name="migration",
+        size=args.size,
+        command=["python", "/etc/litellm/migrate.py"],
+    )
+
+
+def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
+    return _pod(
+        args,
+        pods,
+        {
+            "STORE_MODEL_IN_DB": "True",
+            # Several pods migrating at once deadlock; the Job has done it.
+            "DISABLE_SCHEMA_UPDATE": "true",
+            "GRACEFUL_SHUTDOWN_TIMEOUT": str(REQUEST_SECONDS),
+        },
+        name="litellm",
+        size=args.size,
+        port=PORT,
+        args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT)],
+        service_account=pods["account"],
+        # Readiness is slow while the database is away (4 s); liveness asks nobody else.
+        startup=kube.http("/health/readiness", PORT, failures=30),
+        readiness=kube.http("/health/readiness", PORT, timeout=8),
+        liveness=kube.http("/health/liveliness", PORT, period=15, failures=5),
+        # SIGTERM closes the socket at once: the pod leaves the Service first.
+        drain_seconds=_DRAIN_SECONDS,
+        grace_seconds=_GRACE_SECONDS,
+    )

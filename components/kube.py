@@ -1,0 +1,297 @@
+"""Builders for Kubernetes objects: what all tiers have in common, in one place.
+
+Nothing here creates a resource. Pods made with ``pod_template`` meet PodSecurity
+`restricted` and name no UID, which OpenShift's restricted-v2 chooses per namespace.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pulumi_kubernetes as k8s
+from pulumi import ErrorHook, Input, Resource, ResourceHookBinding, ResourceOptions
+
+FILES = Path(__file__).with_name("files")
+# A Service is ready when it is stored; Pulumi would wait ten seconds for endpoints
+# that the Deployments wait for anyway (engine.md section 8).
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+# Lets `up --refresh` heal what another manager changed. Only for objects whose whole
+# content is ours and which preflight has seen to be ours (engine.md section 4).
+HEAL = {"pulumi.com/patchForce": "true"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Where the objects of an installation go, and how they are marked and waited for."""
+
+    namespace: Input[str]
+    labels: Mapping[str, str]
+    timeout_seconds: int
+    pull_secret: str | None = None
+    on_failure: ErrorHook | None = None
+
+    def within(self, namespace: Input[str]) -> "Scope":
+        """The same scope, once the namespace exists: what uses it waits for that."""
+        return replace(self, namespace=namespace)
+
+    def marks(self, component: str) -> dict[str, str]:
+        """The labels of every object of ``component``."""
+        return {**self.labels, "app.kubernetes.io/component": component}
+
+    def meta(
+        self, component: str, name: Input[str] | None = None, annotations: Mapping[str, str] | None = None
+    ) -> k8s.meta.v1.ObjectMetaArgs:
+        """Metadata in the namespace; without ``name`` Pulumi makes one, so that a change is a new object."""
+        return k8s.meta.v1.ObjectMetaArgs(
+            namespace=self.namespace, name=name, labels=self.marks(component), annotations=dict(annotations or {})
+        )
+
+    def global_meta(self, component: str, name: str) -> k8s.meta.v1.ObjectMetaArgs:
+        """Metadata of a cluster-scoped object."""
+        return k8s.meta.v1.ObjectMetaArgs(name=name, labels=self.marks(component))
+
+    def awaited(self, heal: bool = False) -> dict[str, str]:
+        """Annotations of a workload that `up` waits for."""
+        return {"pulumi.com/timeoutSeconds": str(self.timeout_seconds)} | (HEAL if heal else {})
+
+    def workload(
+        self, parent: Resource, depends_on: Sequence[Resource] | None = None, protect: bool | None = None
+    ) -> ResourceOptions:
+        """Options of a workload: a failure to become ready prints the pods' states."""
+        hooks = ResourceHookBinding(on_error=[self.on_failure]) if self.on_failure else None
+        return ResourceOptions(parent=parent, depends_on=depends_on, protect=protect, hooks=hooks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Pods of a tier and what each asks for, as Kubernetes quantities by resource name."""
+
+    requests: Mapping[str, str]
+    limits: Mapping[str, str]
+    replicas: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A volume and where the container sees it. ``sub_path`` mounts one file of it.
+
+    ``source`` None stands for a claim that a StatefulSet makes from its own template.
+    """
+
+    name: str
+    path: str
+    source: k8s.core.v1.VolumeArgs | None
+    sub_path: str | None = None
+    read_only: bool = True
+
+    def as_args(self) -> k8s.core.v1.VolumeMountArgs:
+        return k8s.core.v1.VolumeMountArgs(
+            name=self.name, mount_path=self.path, sub_path=self.sub_path, read_only=self.read_only
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """The one container of a pod and what surrounds it."""
+
+    name: str
+    image: str
+    size: Size
+    port: int | None = None
+    command: Sequence[str] | None = None
+    args: Sequence[str] | None = None
+    env: Mapping[str, Input[str]] = field(default_factory=dict[str, Input[str]])
+    env_from: Sequence[Input[str]] = ()
+    secret_env: Mapping[str, tuple[Input[str], str]] = field(default_factory=dict[str, tuple[Input[str], str]])
+    mounts: Sequence[Mount] = ()
+    service_account: Input[str] | None = None
+    startup: k8s.core.v1.ProbeArgs | None = None
+    readiness: k8s.core.v1.ProbeArgs | None = None
+    liveness: k8s.core.v1.ProbeArgs | None = None
+    drain_seconds: int = 0
+    grace_seconds: int = 30
+
+
+def file(name: str) -> str:
+    """The text of a file shipped to the cluster."""
+    return (FILES / name).read_text(encoding="utf-8")
+
+
+def scratch(path: str, limit: str = "64Mi") -> Mount:
+    """A writable directory that lives as long as the pod, of ``limit`` at most."""
+    name = "scratch" + path.replace("/", "-").replace(".", "-").lower()
+    source = k8s.core.v1.VolumeArgs(name=name, empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit=limit))
+    return Mount(name=name, path=path, source=source, read_only=False)
+
+
+def config_files(name: str, path: str, config_map: Input[str], sub_path: str | None = None) -> Mount:
+    """The keys of a ConfigMap as files in ``path`` (or the one key ``sub_path`` as that file)."""
+    files = k8s.core.v1.ConfigMapVolumeSourceArgs(name=config_map)
+    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, config_map=files), sub_path=sub_path)
+
+
+def secret_files(name: str, path: str, secret: Input[str]) -> Mount:
+    """The keys of a Secret as files in ``path``."""
+    files = k8s.core.v1.SecretVolumeSourceArgs(secret_name=secret)
+    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, secret=files))
+
+
+def projected(name: str, path: str, sources: Sequence[k8s.core.v1.VolumeProjectionArgs]) -> Mount:
+    """Keys of several ConfigMaps and Secrets as files in one directory."""
+    files = k8s.core.v1.ProjectedVolumeSourceArgs(sources=list(sources))
+    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, projected=files))
+
+
+def claim(name: str, path: str, claim_name: Input[str]) -> Mount:
+    """A PersistentVolumeClaim, writable."""
+    volume = k8s.core.v1.PersistentVolumeClaimVolumeSourceArgs(claim_name=claim_name)
+    source = k8s.core.v1.VolumeArgs(name=name, persistent_volume_claim=volume)
+    return Mount(name=name, path=path, source=source, read_only=False)
+
+
+def claim_spec(storage: str, storage_class: str | None) -> k8s.core.v1.PersistentVolumeClaimSpecArgs:
+    """A claim for ``storage`` (a quantity) that one node at a time may mount."""
+    return k8s.core.v1.PersistentVolumeClaimSpecArgs(
+        access_modes=["ReadWriteOnce"],
+        storage_class_name=storage_class,
+        resources=k8s.core.v1.VolumeResourceRequirementsArgs(requests={"storage": storage}),
+    )
+
+
+def http(path: str, port: int, *, period: int = 10, timeout: int = 5, failures: int = 3) -> k8s.core.v1.ProbeArgs:
+    """An HTTP GET probe; ``period`` and ``timeout`` in seconds."""
+    get = k8s.core.v1.HTTPGetActionArgs(path=path, port=port)
+    return k8s.core.v1.ProbeArgs(
+        http_get=get, period_seconds=period, timeout_seconds=timeout, failure_threshold=failures
+    )
+
+
+def command(*words: str, period: int = 10, timeout: int = 5, failures: int = 3) -> k8s.core.v1.ProbeArgs:
+    """A probe that runs a command in the container."""
+    run = k8s.core.v1.ExecActionArgs(command=list(words))
+    return k8s.core.v1.ProbeArgs(exec_=run, period_seconds=period, timeout_seconds=timeout, failure_threshold=failures)
+
+
+def tcp(port: int, *, period: int = 10, timeout: int = 5, failures: int = 3) -> k8s.core.v1.ProbeArgs:
+    """A probe that opens the port."""
+    connect = k8s.core.v1.TCPSocketActionArgs(port=port)
+    return k8s.core.v1.ProbeArgs(
+        tcp_socket=connect, period_seconds=period, timeout_seconds=timeout, failure_threshold=failures
+    )
+
+
+def selector(scope: Scope, component: str) -> dict[str, str]:
+    """The labels by which Services and workloads find the pods of ``component``."""
+    marks = scope.marks(component)
+    return {key: marks[key] for key in ("app.kubernetes.io/instance", "app.kubernetes.io/component")}
+
+
+def pod_template(
+    scope: Scope, component: str, pod: Pod, *, restart: str | None = None
+) -> k8s.core.v1.PodTemplateSpecArgs:
+    """The pod template of ``component`` with one container, under the `restricted` policy."""
+    volumes = {mount.name: mount.source for mount in pod.mounts if mount.source}
+    spread = k8s.core.v1.TopologySpreadConstraintArgs(
+        max_skew=1,
+        topology_key="kubernetes.io/hostname",
+        when_unsatisfiable="ScheduleAnyway",
+        label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector(scope, component)),
+    )
+    spec = k8s.core.v1.PodSpecArgs(
+        containers=[_container(pod)],
+        volumes=list(volumes.values()),
+        service_account_name=pod.service_account,
+        automount_service_account_token=False,
+        enable_service_links=False,
+        restart_policy=restart,
+        termination_grace_period_seconds=pod.grace_seconds,
+        image_pull_secrets=[k8s.core.v1.LocalObjectReferenceArgs(name=scope.pull_secret)]
+        if scope.pull_secret
+        else None,
+        topology_spread_constraints=[spread] if pod.size.replicas > 1 else None,
+        security_context=k8s.core.v1.PodSecurityContextArgs(
+            run_as_non_root=True, seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault")
+        ),
+    )
+    meta = k8s.meta.v1.ObjectMetaArgs(labels=scope.marks(component))
+    return k8s.core.v1.PodTemplateSpecArgs(metadata=meta, spec=spec)
+
+
+def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
+    plain = [k8s.core.v1.EnvVarArgs(name=name, value=value) for name, value in pod.env.items()]
+    secret = [
+        k8s.core.v1.EnvVarArgs(
+            name=name,
+            value_from=k8s.core.v1.EnvVarSourceArgs(
+                secret_key_ref=k8s.core.v1.SecretKeySelectorArgs(name=source, key=key)
+            ),
+        )
+        for name, (source, key) in pod.secret_env.items()
+    ]
+    drain = k8s.core.v1.ExecActionArgs(command=["sleep", str(pod.drain_seconds)])
+    return k8s.core.v1.ContainerArgs(
+        name=pod.name,
+        image=pod.image,
+        command=list(pod.command) if pod.command else None,
+        args=list(pod.args) if pod.args else None,
+        ports=[k8s.core.v1.ContainerPortArgs(name="main", container_port=pod.port)] if pod.port else None,
+        env=[*plain, *secret],
+        env_from=[
+            k8s.core.v1.EnvFromSourceArgs(secret_ref=k8s.core.v1.SecretEnvSourceArgs(name=name))
+            for name in pod.env_from
+        ],
+        volume_mounts=[mount.as_args() for mount in pod.mounts],
+        startup_probe=pod.startup,
+        readiness_probe=pod.readiness,
+        liveness_probe=pod.liveness,
+        lifecycle=k8s.core.v1.LifecycleArgs(pre_stop=k8s.core.v1.LifecycleHandlerArgs(exec_=drain))
+        if pod.drain_seconds
+        else None,
+        resources=k8s.core.v1.ResourceRequirementsArgs(requests=dict(pod.size.requests), limits=dict(pod.size.limits)),
+        security_context=k8s.core.v1.SecurityContextArgs(
+            allow_privilege_escalation=False,
+            read_only_root_filesystem=True,
+            capabilities=k8s.core.v1.CapabilitiesArgs(drop=["ALL"]),
+        ),
+    )
+
+
+def service(scope: Scope, component: str, port: int) -> k8s.core.v1.ServiceSpecArgs:
+    """A ClusterIP Service in front of the pods of ``component``; same port inside and outside."""
+    return k8s.core.v1.ServiceSpecArgs(
+        type="ClusterIP",
+        selector=selector(scope, component),
+        ports=[k8s.core.v1.ServicePortArgs(name="main", port=port, target_port=port)],
+    )
+
+
+def deployment(scope: Scope, component: str, pod: Pod, *, recreate: bool = False) -> k8s.apps.v1.DeploymentSpecArgs:
+    """A Deployment that never has fewer ready pods than asked for, unless ``recreate``."""
+    if recreate:
+        strategy = k8s.apps.v1.DeploymentStrategyArgs(type="Recreate")
+    else:
+        rolling = k8s.apps.v1.RollingUpdateDeploymentArgs(max_unavailable=0, max_surge=1)
+        strategy = k8s.apps.v1.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=rolling)
+    return k8s.apps.v1.DeploymentSpecArgs(
+        replicas=pod.size.replicas,
+        progress_deadline_seconds=scope.timeout_seconds,
+        strategy=strategy,
+        selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector(scope, component)),
+        template=pod_template(scope, component, pod),
+    )
+
+
+def job(scope: Scope, component: str, pod: Pod) -> k8s.batch.v1.JobSpecArgs:
+    """A Job that `up` waits for: tried four times, within the stack's time limit."""
+    return k8s.batch.v1.JobSpecArgs(
+        backoff_limit=3,
+        active_deadline_seconds=scope.timeout_seconds,
+        template=pod_template(scope, component, pod, restart="Never"),
+    )
+
+
+def disruption_budget(scope: Scope, component: str) -> k8s.policy.v1.PodDisruptionBudgetSpecArgs:
+    """Lets a node drain take one pod of ``component`` at a time."""
+    return k8s.policy.v1.PodDisruptionBudgetSpecArgs(
+        max_unavailable=1, selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector(scope, component))
+    )

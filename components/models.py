@@ -1,0 +1,130 @@
+"""Models tier: what is declared becomes what LiteLLM serves."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
+
+from components import kube
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelArgs:
+    """One model: lengths in tokens, prices per token, ``tpm`` and ``rpm`` per minute (None: no limit).
+
+    All plain, because each is a row of its own in preview.
+    """
+
+    scope: kube.Scope
+    model: str
+    endpoint: str
+    served_name: str
+    context_length: int
+    max_output: int
+    input_price: float
+    output_price: float
+    tools: bool
+    vision: bool
+    embedding: bool
+    tpm: int | None
+    rpm: int | None
+
+    def declaration(self) -> dict[str, str | int | float | bool | None]:
+        """The model as the registering script reads it."""
+        fields = asdict(self)
+        fields.pop("scope")
+        return fields
+
+
+class Model(ComponentResource):
+    """A declared model; its inputs are the declaration, so that preview shows what changes."""
+
+    config_map: Output[str]
+
+    def __init__(self, name: str, args: ModelArgs, opts: ResourceOptions | None = None) -> None:
+        declaration = args.declaration()
+        shown = {key: value for key, value in declaration.items() if value is not None}
+        super().__init__("litemaas:index:Model", name, shown, opts)
+        metadata = args.scope.meta("model")
+        metadata.labels = args.scope.marks("model") | {"app.kubernetes.io/name": args.model}
+        carrier = k8s.core.v1.ConfigMap(
+            f"{name}-declaration",
+            metadata=metadata,
+            immutable=True,
+            data={"model.json": json.dumps(declaration, sort_keys=True)},
+            opts=ResourceOptions(parent=self),
+        )
+        self.config_map = carrier.metadata.name
+        self.register_outputs({"config_map": self.config_map})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelsArgs:
+    """``gateway`` must be ready before models are registered; ``env_secret`` holds its master key.
+
+    ``image`` is LiteLLM's own, used for its Python.
+    """
+
+    scope: kube.Scope
+    image: str
+    size: kube.Size
+    gateway: Resource
+    gateway_url: Input[str]
+    env_secret: Input[str]
+    models: Sequence[ModelArgs]
+    retired: Sequence[str]
+
+
+class Models(ComponentResource):
+    """All declared models, and the Job that makes LiteLLM's database equal to them."""
+
+    names: Output[Sequence[str]]
+
+    def __init__(self, name: str, args: ModelsArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Models", name, None, opts)
+        scope, child = args.scope, ResourceOptions(parent=self)
+        carriers = {one.model: Model(f"{name}-{one.model}", one, child).config_map for one in args.models}
+        script = k8s.core.v1.ConfigMap(
+            f"{name}-script",
+            metadata=scope.meta("models"),
+            immutable=True,
+            data={"register_models.py": kube.file("register_models.py")},
+            opts=child,
+        )
+        k8s.batch.v1.Job(
+            f"{name}-registration",
+            metadata=scope.meta("models", annotations=scope.awaited()),
+            spec=kube.job(scope, "models", _registration(args, carriers, script.metadata.name)),
+            # A rolled gateway keeps its URL: without this the Job would call the old one.
+            opts=scope.workload(self, depends_on=[args.gateway]),
+        )
+        self.names = Output.from_input(list(carriers))
+        self.register_outputs({"names": self.names})
+
+
+def _registration(args: ModelsArgs, carriers: Mapping[str, Input[str]], script: Input[str]) -> kube.Pod:
+    files = [
+        k8s.core.v1.VolumeProjectionArgs(
+            config_map=k8s.core.v1.ConfigMapProjectionArgs(
+                name=config_map, items=[k8s.core.v1.KeyToPathArgs(key="model.json", path=f"{model}.json")]
+            )
+        )
+        for model, config_map in carriers.items()
+    ]
+    declared = [kube.projected("declared", "/etc/litemaas-models", files)] if files else []
+    return kube.Pod(
+        name="registration",
+        image=args.image,
+        size=args.size,
+        command=["python", "/opt/litemaas/register_models.py"],
+        env={
+            "LITELLM_URL": args.gateway_url,
+            "DECLARED": "/etc/litemaas-models",
+            "RETIRED": ",".join(args.retired),
+            "HOME": "/tmp",
+        },
+        secret_env={"LITELLM_MASTER_KEY": (args.env_secret, "LITELLM_MASTER_KEY")},
+        mounts=[kube.config_files("script", "/opt/litemaas", script), *declared],
+    )

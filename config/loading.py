@@ -1,0 +1,72 @@
+"""Reads the stack's configuration into ``Settings``.
+
+Values are read in one place and in clear, so that weak secrets can be refused at
+preview; every secret is wrapped in SecretStr at once, which Pulumi refuses to
+serialise, and leaves it only through ``secret_values`` as a secret Output
+(docs/decisions/0003).
+"""
+
+import json
+from typing import Any
+
+from pulumi import Config, Output, RunError
+from pulumi.runtime import is_config_secret
+from pulumi.runtime.config import CONFIG, get_config_env
+from pydantic import ValidationError
+
+from config.report import NAMESPACE, Problem, explain, summary
+from config.settings import Settings
+
+_TEXT = {"clusterDomain", "namespace", "profile", "context"}
+
+
+def load() -> Settings:
+    """The settings of the current stack.
+
+    Raises RunError, which Pulumi prints without a traceback, with all problems at once.
+    """
+    raw = _raw()
+    hidden = {key for key in raw if is_config_secret(f"{NAMESPACE}:{key}")} | {"secrets"}
+    problems: list[Problem] = []
+    if raw.get("secrets") and not is_config_secret(f"{NAMESPACE}:secrets"):
+        problems.append(
+            Problem(
+                where=f"{NAMESPACE}:secrets",
+                what="stands in the stack file in clear; whoever reads the repository could use it; "
+                "write `pulumi config set --secret --path litemaas:secrets.<name>` and make a new value",
+            )
+        )
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        problems += explain(error, Settings, hidden)
+        raise RunError(summary(problems, "The stack's configuration cannot be used")) from None
+    if problems:
+        raise RunError(summary(problems, "The stack's configuration cannot be used"))
+    return settings
+
+
+def secret_values(settings: Settings) -> dict[str, Output[str]]:
+    """The secrets that the operator gave, by name, each as a secret Output."""
+    return {name: Output.secret(value.get_secret_value()) for name, value in settings.secrets.given().items()}
+
+
+def _raw() -> dict[str, Any]:
+    """All keys of the namespace, unknown ones included, as the stack file has them.
+
+    An empty text or null stands for a key left out: Pulumi.yaml can only declare a key
+    as optional by giving it a default.
+    """
+    config = Config(NAMESPACE)
+    prefix = f"{NAMESPACE}:"
+    keys = {key.removeprefix(prefix) for key in (CONFIG.get() or get_config_env()) if key.startswith(prefix)}
+    values = {key: config.get(key) if key in _TEXT else _parsed(config.get(key)) for key in sorted(keys)}
+    return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def _parsed(text: str | None) -> Any:
+    """A value of the stack file; Pulumi hands everything that is not text over as JSON."""
+    try:
+        return json.loads(text) if text else None
+    except json.JSONDecodeError:
+        return text

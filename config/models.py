@@ -1,0 +1,102 @@
+"""A model that the portal offers, and the catalogue of ready-made ones."""
+
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from config.types import Count, Endpoint, ModelName, Price
+
+CATALOGUE = Path(__file__).with_name("catalogue.yaml")
+
+
+class Entry(BaseModel):
+    """Base of everything an operator writes: frozen, strict, camelCase, no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
+
+
+class Model(Entry):
+    """One model, as users see it and as the gateway calls it."""
+
+    name: ModelName = Field(
+        description="The name that users subscribe to and send in requests. Renaming one cuts its subscriptions.",
+        examples=["granite-8b-agent"],
+    )
+    endpoint: Endpoint = Field(
+        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1.",
+        examples=["http://granite-8b-agent-predictor.private-ai.svc.cluster.local:8080/v1"],
+    )
+    served_name: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The name the server itself knows (vLLM's --served-model-name). Default: `name`, KServe's own default.",
+    )
+    context_length: Count = Field(
+        description="Tokens of prompt and answer together, as served (vLLM's --max-model-len). A greater value makes long prompts fail at the server.",
+        examples=[16384],
+    )
+    max_output: Count | None = Field(
+        default=None,
+        description="Most tokens of one answer. Default: the context length, vLLM's own limit.",
+    )
+    input_price: Price = Field(
+        default=0.0,
+        description="Price per prompt token, in the currency of the budgets. Default 0: use is counted, not charged.",
+    )
+    output_price: Price = Field(
+        default=0.0,
+        description="Price per answer token. Default 0: use is counted, not charged.",
+    )
+    tools: bool = Field(
+        default=False,
+        description="The server accepts tool calls (vLLM: --enable-auto-tool-choice with a parser). Default false: clients that rely on tools would get errors from a server without.",
+    )
+    vision: bool = Field(
+        default=False,
+        description="The model accepts images. Default false, as for most served models.",
+    )
+    embedding: bool = Field(
+        default=False,
+        description="An embedding model. Default false; the portal tells embedding models by this flag alone.",
+    )
+    tpm: Count | None = Field(
+        default=None,
+        description="Tokens per minute for the model as a whole. Default: unlimited, the server's own queue limits.",
+    )
+    rpm: Count | None = Field(
+        default=None,
+        description="Requests per minute for the model as a whole. Default: unlimited, see tpm.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems: list[str] = []
+        if self.max_output is not None and self.max_output > self.context_length:
+            problems.append(
+                f"maxOutput {self.max_output} is greater than contextLength {self.context_length}; every "
+                "long answer would fail at the server; write a maxOutput within the context"
+            )
+        if self.embedding and (self.tools or self.vision):
+            problems.append(
+                "embedding excludes tools and vision; the portal would offer a chat that cannot answer; "
+                "remove the flags that the server does not serve"
+            )
+        if problems:
+            raise ValueError(" | ".join(problems))
+        return self
+
+    @property
+    def backend_model(self) -> str:
+        """The name to ask the server for."""
+        return self.served_name or self.name
+
+
+@cache
+def catalogue() -> dict[str, Model]:
+    """The models shipped with the program, by name. Raises ValidationError if the file is wrong."""
+    raw = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    return {model.name: model for model in map(Model.model_validate, raw)}

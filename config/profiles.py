@@ -1,0 +1,63 @@
+"""Defaults that depend on the profile: replicas, requests and limits.
+
+A profile only chooses defaults: whatever the stack file says wins.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from config.settings import Settings
+
+Amounts = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizing:
+    """Pods of one tier, and what each asks for (Kubernetes quantities by resource name)."""
+
+    replicas: int
+    requests: Amounts
+    limits: Amounts
+
+
+def _amounts(cpu: str, memory: str, scratch: str) -> Amounts:
+    return {"cpu": cpu, "memory": memory, "ephemeral-storage": scratch}
+
+
+# demo: upstream's chart, except LiteLLM, which idles at 735 to 780 MiB (litellm.md
+# section 2) and would be killed at upstream's limit of 1Gi under load.
+# production: LiteLLM's documentation asks for 1 CPU and 4 GiB per worker.
+_DEMO = {
+    "postgres": Sizing(replicas=1, requests=_amounts("100m", "256Mi", "64Mi"), limits=_amounts("1", "512Mi", "512Mi")),
+    "redis": Sizing(replicas=1, requests=_amounts("50m", "64Mi", "16Mi"), limits=_amounts("200m", "128Mi", "64Mi")),
+    "litellm": Sizing(replicas=1, requests=_amounts("200m", "1Gi", "256Mi"), limits=_amounts("1", "2Gi", "1Gi")),
+    "backend": Sizing(
+        replicas=1, requests=_amounts("100m", "256Mi", "64Mi"), limits=_amounts("500m", "512Mi", "512Mi")
+    ),
+    "frontend": Sizing(
+        replicas=1, requests=_amounts("50m", "128Mi", "64Mi"), limits=_amounts("200m", "256Mi", "256Mi")
+    ),
+}
+_PRODUCTION = {
+    "postgres": Sizing(replicas=1, requests=_amounts("500m", "1Gi", "64Mi"), limits=_amounts("2", "2Gi", "1Gi")),
+    "redis": Sizing(replicas=1, requests=_amounts("100m", "128Mi", "16Mi"), limits=_amounts("500m", "256Mi", "64Mi")),
+    "litellm": Sizing(replicas=2, requests=_amounts("1", "4Gi", "256Mi"), limits=_amounts("1", "4Gi", "1Gi")),
+    "backend": Sizing(replicas=1, requests=_amounts("250m", "512Mi", "64Mi"), limits=_amounts("1", "1Gi", "1Gi")),
+    "frontend": Sizing(
+        replicas=2, requests=_amounts("100m", "128Mi", "64Mi"), limits=_amounts("500m", "256Mi", "256Mi")
+    ),
+}
+# A Job that only talks to a server: a shell with psql, or a small Python script.
+JOB = Sizing(replicas=1, requests=_amounts("50m", "64Mi", "16Mi"), limits=_amounts("500m", "256Mi", "64Mi"))
+PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEMO, "production": _PRODUCTION}
+
+
+def sizing(settings: Settings, tier: str) -> Sizing:
+    """Replicas and resources of ``tier`` (one of the keys of a profile) for this stack."""
+    default = PROFILES[settings.profile][tier]
+    asked = getattr(settings.resources, tier)
+    return Sizing(
+        replicas=getattr(settings.replicas, tier, None) or default.replicas,
+        requests=default.requests | asked.requests.model_dump(by_alias=True, exclude_none=True),
+        limits=default.limits | asked.limits.model_dump(by_alias=True, exclude_none=True),
+    )
