@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube
+from components import kube, probes, volumes
 
 PORT = 8080
 _BACKUPS = "/data/backups"
@@ -87,7 +87,7 @@ class Backend(ComponentResource):
             f"{name}-backups",
             # Not awaited: with WaitForFirstConsumer it binds when the pod comes.
             metadata=scope.meta("backend", "backend-backups", kube.SKIP_AWAIT),
-            spec=kube.claim_spec(args.storage, args.storage_class),
+            spec=volumes.claim_spec(args.storage, args.storage_class),
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
         pod = _pod(args, env.metadata.name, scripts.metadata.name, account.metadata.name, backups.metadata.name)
@@ -153,16 +153,16 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         env=_environment(args),
         env_from=[env],
         mounts=[
-            kube.config_files("scripts", "/opt/litemaas", scripts),
-            kube.projected("trust", _TRUST, _certificates(args.trusted_ca)),
-            kube.claim("backups", _BACKUPS, backups),
-            kube.scratch("/tmp"),
+            volumes.config_files("scripts", "/opt/litemaas", scripts),
+            volumes.projected("trust", _TRUST, _certificates(args.trusted_ca)),
+            volumes.claim("backups", _BACKUPS, backups),
+            volumes.scratch("/tmp"),
         ],
         service_account=account,
         # Ten minutes: the start waits for the database.
-        startup=kube.http("/api/v1/health/live", PORT, period=5, failures=120),
-        readiness=kube.http("/api/v1/health/ready", PORT),
-        liveness=kube.command("node", "/opt/litemaas/alive.cjs", period=30, timeout=10),
+        startup=probes.http("/api/v1/health/live", PORT, period=5, failures=120),
+        readiness=probes.http("/api/v1/health/ready", PORT),
+        liveness=probes.command("node", "/opt/litemaas/alive.cjs", period=30, timeout=10),
     )
 
 

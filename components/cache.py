@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
-from components import kube
+from components import kube, probes, volumes
 
 PORT = 6379
 
@@ -53,11 +53,14 @@ class Cache(ComponentResource):
             port=PORT,
             command=["redis-server", "/etc/redis-litemaas/redis.conf"],
             secret_env={"REDISCLI_AUTH": (secret.metadata.name, "password")},
-            mounts=[kube.secret_files("config", "/etc/redis-litemaas", secret.metadata.name), kube.scratch("/data")],
+            mounts=[
+                volumes.secret_files("config", "/etc/redis-litemaas", secret.metadata.name),
+                volumes.scratch("/data"),
+            ],
             service_account=account.metadata.name,
-            startup=kube.tcp(PORT, period=2, failures=30),
-            readiness=kube.command(*ping, period=5),
-            liveness=kube.tcp(PORT, period=20),
+            startup=probes.tcp(PORT, period=2, failures=30),
+            readiness=probes.command(*ping, period=5),
+            liveness=probes.tcp(PORT, period=20),
         )
         k8s.apps.v1.Deployment(
             f"{name}-redis",

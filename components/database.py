@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube
+from components import kube, probes, volumes
 
 PORT = 5432
 # Names upstream uses, so that its own documentation applies.
@@ -127,7 +127,7 @@ class Database(ComponentResource):
                 "PORTAL_PASSWORD": (secret, "portal"),
                 "GATEWAY_PASSWORD": (secret, "gateway"),
             },
-            mounts=[kube.config_files("script", "/opt/litemaas", script.metadata.name), kube.scratch("/tmp")],
+            mounts=[volumes.config_files("script", "/opt/litemaas", script.metadata.name), volumes.scratch("/tmp")],
         )
 
 
@@ -145,16 +145,16 @@ def _stateful_set(
         secret_env={"POSTGRESQL_ADMIN_PASSWORD": (passwords, "admin")},
         mounts=[
             # The image writes its passwd file and configuration into its home, beside the data.
-            kube.scratch(_HOME),
-            kube.Mount(name="data", path=f"{_HOME}/data", source=None, read_only=False),
-            kube.scratch("/var/run/postgresql"),
-            kube.scratch("/tmp"),
+            volumes.scratch(_HOME),
+            volumes.Mount(name="data", path=f"{_HOME}/data", source=None, read_only=False),
+            volumes.scratch("/var/run/postgresql"),
+            volumes.scratch("/tmp"),
         ],
         service_account=account,
         # Ten minutes: crash recovery after a power cut replays the log before it answers.
-        startup=kube.command(*answers, period=5, failures=120),
-        readiness=kube.command(*works, period=5),
-        liveness=kube.command(*answers, period=20, failures=6),
+        startup=probes.command(*answers, period=5, failures=120),
+        readiness=probes.command(*works, period=5),
+        liveness=probes.command(*answers, period=20, failures=6),
         grace_seconds=120,
     )
     return k8s.apps.v1.StatefulSetSpecArgs(
@@ -165,7 +165,7 @@ def _stateful_set(
         volume_claim_templates=[
             k8s.core.v1.PersistentVolumeClaimArgs(
                 metadata=k8s.meta.v1.ObjectMetaArgs(name="data", labels=args.scope.marks("postgres")),
-                spec=kube.claim_spec(args.storage, args.storage_class),
+                spec=volumes.claim_spec(args.storage, args.storage_class),
             )
         ],
     )

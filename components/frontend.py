@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, openshift
+from components import kube, openshift, probes, volumes
 from components.naming import API_ROUTE, PORTAL_ROUTE
 
 PORT = 8080
@@ -87,22 +87,22 @@ def _pod(args: FrontendArgs, template: Input[str], account: Input[str]) -> kube.
         env={"BACKEND_URL": args.backend_url, "HOME": "/opt/app-root/src"},
         mounts=[
             # One file, not the directory: a volume over /tmp would hide the image's own template.
-            kube.config_files(
+            volumes.config_files(
                 "template",
                 "/tmp/nginx.conf.template",
                 template,
                 "nginx.conf.template",
             ),
             # What the image's entry point and nginx write to.
-            kube.scratch("/opt/app-root/etc/nginx.default.d"),
-            kube.scratch("/run"),
-            kube.scratch("/var/lib/nginx/tmp", "128Mi"),
-            kube.scratch("/var/log/nginx"),
+            volumes.scratch("/opt/app-root/etc/nginx.default.d"),
+            volumes.scratch("/run"),
+            volumes.scratch("/var/lib/nginx/tmp", "128Mi"),
+            volumes.scratch("/var/log/nginx"),
         ],
         service_account=account,
-        startup=kube.tcp(PORT, period=2, failures=60),
-        readiness=kube.http("/", PORT, period=5),
-        liveness=kube.http("/healthz", PORT, period=15),
+        startup=probes.tcp(PORT, period=2, failures=60),
+        readiness=probes.http("/", PORT, period=5),
+        liveness=probes.http("/healthz", PORT, period=15),
         # nginx stops at once on SIGTERM: the pod leaves the Service first.
         drain_seconds=5,
         grace_seconds=330,

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift
+from components import kube, openshift, probes, volumes
 from components.naming import GATEWAY_ROUTE
 
 PORT = 4000
@@ -137,9 +137,9 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
             **plain,
         },
         mounts=[
-            kube.config_files("config", "/etc/litellm", pods["config"]),
-            kube.scratch("/tmp", "512Mi"),
-            kube.scratch("/var/lib/litellm", "256Mi"),
+            volumes.config_files("config", "/etc/litellm", pods["config"]),
+            volumes.scratch("/tmp", "512Mi"),
+            volumes.scratch("/var/lib/litellm", "256Mi"),
         ],
         **more,
     )
@@ -172,9 +172,9 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT)],
         service_account=pods["account"],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
-        startup=kube.http("/health/readiness", PORT, failures=30),
-        readiness=kube.http("/health/readiness", PORT, timeout=8),
-        liveness=kube.http("/health/liveliness", PORT, period=15, failures=5),
+        startup=probes.http("/health/readiness", PORT, failures=30),
+        readiness=probes.http("/health/readiness", PORT, timeout=8),
+        liveness=probes.http("/health/liveliness", PORT, period=15, failures=5),
         # SIGTERM closes the socket at once: the pod leaves the Service first.
         drain_seconds=_DRAIN_SECONDS,
         grace_seconds=_GRACE_SECONDS,

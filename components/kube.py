@@ -11,6 +11,8 @@ from pathlib import Path
 import pulumi_kubernetes as k8s
 from pulumi import ErrorHook, Input, Resource, ResourceHookBinding, ResourceOptions
 
+from components.volumes import Mount
+
 FILES = Path(__file__).with_name("files")
 # A Service is ready when it is stored; Pulumi would wait ten seconds for endpoints
 # that the Deployments wait for anyway (engine.md section 8).
@@ -72,25 +74,6 @@ class Size:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mount:
-    """A volume and where the container sees it. ``sub_path`` mounts one file of it.
-
-    ``source`` None stands for a claim that a StatefulSet makes from its own template.
-    """
-
-    name: str
-    path: str
-    source: k8s.core.v1.VolumeArgs | None
-    sub_path: str | None = None
-    read_only: bool = True
-
-    def as_args(self) -> k8s.core.v1.VolumeMountArgs:
-        return k8s.core.v1.VolumeMountArgs(
-            name=self.name, mount_path=self.path, sub_path=self.sub_path, read_only=self.read_only
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Pod:
     """The one container of a pod and what surrounds it."""
 
@@ -115,69 +98,6 @@ class Pod:
 def file(name: str) -> str:
     """The text of a file shipped to the cluster."""
     return (FILES / name).read_text(encoding="utf-8")
-
-
-def scratch(path: str, limit: str = "64Mi") -> Mount:
-    """A writable directory that lives as long as the pod, of ``limit`` at most."""
-    name = "scratch" + path.replace("/", "-").replace(".", "-").lower()
-    source = k8s.core.v1.VolumeArgs(name=name, empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit=limit))
-    return Mount(name=name, path=path, source=source, read_only=False)
-
-
-def config_files(name: str, path: str, config_map: Input[str], sub_path: str | None = None) -> Mount:
-    """The keys of a ConfigMap as files in ``path`` (or the one key ``sub_path`` as that file)."""
-    files = k8s.core.v1.ConfigMapVolumeSourceArgs(name=config_map)
-    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, config_map=files), sub_path=sub_path)
-
-
-def secret_files(name: str, path: str, secret: Input[str]) -> Mount:
-    """The keys of a Secret as files in ``path``."""
-    files = k8s.core.v1.SecretVolumeSourceArgs(secret_name=secret)
-    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, secret=files))
-
-
-def projected(name: str, path: str, sources: Sequence[k8s.core.v1.VolumeProjectionArgs]) -> Mount:
-    """Keys of several ConfigMaps and Secrets as files in one directory."""
-    files = k8s.core.v1.ProjectedVolumeSourceArgs(sources=list(sources))
-    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, projected=files))
-
-
-def claim(name: str, path: str, claim_name: Input[str]) -> Mount:
-    """A PersistentVolumeClaim, writable."""
-    volume = k8s.core.v1.PersistentVolumeClaimVolumeSourceArgs(claim_name=claim_name)
-    source = k8s.core.v1.VolumeArgs(name=name, persistent_volume_claim=volume)
-    return Mount(name=name, path=path, source=source, read_only=False)
-
-
-def claim_spec(storage: str, storage_class: str | None) -> k8s.core.v1.PersistentVolumeClaimSpecArgs:
-    """A claim for ``storage`` (a quantity) that one node at a time may mount."""
-    return k8s.core.v1.PersistentVolumeClaimSpecArgs(
-        access_modes=["ReadWriteOnce"],
-        storage_class_name=storage_class,
-        resources=k8s.core.v1.VolumeResourceRequirementsArgs(requests={"storage": storage}),
-    )
-
-
-def http(path: str, port: int, *, period: int = 10, timeout: int = 5, failures: int = 3) -> k8s.core.v1.ProbeArgs:
-    """An HTTP GET probe; ``period`` and ``timeout`` in seconds."""
-    get = k8s.core.v1.HTTPGetActionArgs(path=path, port=port)
-    return k8s.core.v1.ProbeArgs(
-        http_get=get, period_seconds=period, timeout_seconds=timeout, failure_threshold=failures
-    )
-
-
-def command(*words: str, period: int = 10, timeout: int = 5, failures: int = 3) -> k8s.core.v1.ProbeArgs:
-    """A probe that runs a command in the container."""
-    run = k8s.core.v1.ExecActionArgs(command=list(words))
-    return k8s.core.v1.ProbeArgs(exec_=run, period_seconds=period, timeout_seconds=timeout, failure_threshold=failures)
-
-
-def tcp(port: int, *, period: int = 10, timeout: int = 5, failures: int = 3) -> k8s.core.v1.ProbeArgs:
-    """A probe that opens the port."""
-    connect = k8s.core.v1.TCPSocketActionArgs(port=port)
-    return k8s.core.v1.ProbeArgs(
-        tcp_socket=connect, period_seconds=period, timeout_seconds=timeout, failure_threshold=failures
-    )
 
 
 def selector(scope: Scope, component: str) -> dict[str, str]:

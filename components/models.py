@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube
+from components import kube, volumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def _registration(args: ModelsArgs, carriers: Mapping[str, Input[str]], script: 
         )
         for model, config_map in carriers.items()
     ]
-    declared = [kube.projected("declared", "/etc/litemaas-models", files)] if files else []
+    declared = [volumes.projected("declared", "/etc/litemaas-models", files)] if files else []
     return kube.Pod(
         name="registration",
         image=args.image,
@@ -126,5 +126,5 @@ def _registration(args: ModelsArgs, carriers: Mapping[str, Input[str]], script: 
             "HOME": "/tmp",
         },
         secret_env={"LITELLM_MASTER_KEY": (args.env_secret, "LITELLM_MASTER_KEY")},
-        mounts=[kube.config_files("script", "/opt/litemaas", script), *declared],
+        mounts=[volumes.config_files("script", "/opt/litemaas", script), *declared],
     )

@@ -1,0 +1,67 @@
+"""Volumes and where a container sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import Input
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A volume and where the container sees it. ``sub_path`` mounts one file of it.
+
+    ``source`` None stands for a claim that a StatefulSet makes from its own template.
+    """
+
+    name: str
+    path: str
+    source: k8s.core.v1.VolumeArgs | None
+    sub_path: str | None = None
+    read_only: bool = True
+
+    def as_args(self) -> k8s.core.v1.VolumeMountArgs:
+        return k8s.core.v1.VolumeMountArgs(
+            name=self.name, mount_path=self.path, sub_path=self.sub_path, read_only=self.read_only
+        )
+
+
+def scratch(path: str, limit: str = "64Mi") -> Mount:
+    """A writable directory that lives as long as the pod, of ``limit`` at most."""
+    name = "scratch" + path.replace("/", "-").replace(".", "-").lower()
+    source = k8s.core.v1.VolumeArgs(name=name, empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit=limit))
+    return Mount(name=name, path=path, source=source, read_only=False)
+
+
+def config_files(name: str, path: str, config_map: Input[str], sub_path: str | None = None) -> Mount:
+    """The keys of a ConfigMap as files in ``path`` (or the one key ``sub_path`` as that file)."""
+    files = k8s.core.v1.ConfigMapVolumeSourceArgs(name=config_map)
+    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, config_map=files), sub_path=sub_path)
+
+
+def secret_files(name: str, path: str, secret: Input[str]) -> Mount:
+    """The keys of a Secret as files in ``path``."""
+    files = k8s.core.v1.SecretVolumeSourceArgs(secret_name=secret)
+    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, secret=files))
+
+
+def projected(name: str, path: str, sources: Sequence[k8s.core.v1.VolumeProjectionArgs]) -> Mount:
+    """Keys of several ConfigMaps and Secrets as files in one directory."""
+    files = k8s.core.v1.ProjectedVolumeSourceArgs(sources=list(sources))
+    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, projected=files))
+
+
+def claim(name: str, path: str, claim_name: Input[str]) -> Mount:
+    """A PersistentVolumeClaim, writable."""
+    volume = k8s.core.v1.PersistentVolumeClaimVolumeSourceArgs(claim_name=claim_name)
+    source = k8s.core.v1.VolumeArgs(name=name, persistent_volume_claim=volume)
+    return Mount(name=name, path=path, source=source, read_only=False)
+
+
+def claim_spec(storage: str, storage_class: str | None) -> k8s.core.v1.PersistentVolumeClaimSpecArgs:
+    """A claim for ``storage`` (a quantity) that one node at a time may mount."""
+    return k8s.core.v1.PersistentVolumeClaimSpecArgs(
+        access_modes=["ReadWriteOnce"],
+        storage_class_name=storage_class,
+        resources=k8s.core.v1.VolumeResourceRequirementsArgs(requests={"storage": storage}),
+    )
