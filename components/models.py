@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
@@ -33,9 +33,7 @@ class ModelArgs:
 
     def declaration(self) -> dict[str, str | int | float | bool | None]:
         """The model as the registering script reads it."""
-        fields = asdict(self)
-        fields.pop("scope")
-        return fields
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "scope"}
 
 
 class Model(ComponentResource):
