@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from config.report import NAMESPACE, Problem, explain, summary
 from config.settings import Settings
 
-_TEXT = {"clusterDomain", "namespace", "profile", "context"}
+# Keys whose value is text as it stands; all others are JSON.
+TEXT = frozenset({"clusterDomain", "namespace", "profile", "context"})
 
 
 def load() -> Settings:
@@ -60,7 +61,7 @@ def _raw() -> dict[str, Any]:
     config = Config(NAMESPACE)
     prefix = f"{NAMESPACE}:"
     keys = {key.removeprefix(prefix) for key in (CONFIG.get() or get_config_env()) if key.startswith(prefix)}
-    values = {key: config.get(key) if key in _TEXT else _parsed(config.get(key)) for key in sorted(keys)}
+    values = {key: config.get(key) if key in TEXT else _parsed(config.get(key)) for key in sorted(keys)}
     return {key: value for key, value in values.items() if value not in (None, "")}
 
 

@@ -1,7 +1,7 @@
-"""The configuration reference and the JSON Schema, both made from the models.
+"""The configuration reference, the JSON Schema and the project's config block, made from the models.
 
-``python -m config.reference markdown`` prints the table for the README,
-``python -m config.reference schema`` the schema that lets an editor check stack files.
+``python -m config.reference markdown`` prints the table for the README, ``schema`` the
+schema that lets an editor check stack files, ``project`` the config block of Pulumi.yaml.
 """
 
 import json
@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from config.loading import TEXT
 from config.models import catalogue
 from config.report import NAMESPACE
 from config.settings import Settings
@@ -70,6 +72,23 @@ def schema() -> dict[str, Any]:
     }
 
 
+def project() -> dict[str, dict[str, Any]]:
+    """The config block of Pulumi.yaml, by key.
+
+    Only text is given a type: the engine stops at the first wrong one and names no cure,
+    before the program can report all of them (docs/decisions/0004). A key without a
+    default would be a required one.
+    """
+    block: dict[str, dict[str, Any]] = {}
+    for name, field in Settings.model_fields.items():
+        key = field.alias or name
+        default: Any = {} if isinstance(field.default, BaseModel) else field.default
+        description = (field.description or "").split(". ")[0].rstrip(".") + "."
+        kind = {"type": "string"} if key in TEXT else {}
+        block[key] = kind | {"description": description, "default": "" if default is None else default}
+    return block
+
+
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
@@ -91,5 +110,7 @@ if __name__ == "__main__":
         sys.stdout.write(markdown())
     elif sys.argv[1:] == ["schema"]:
         sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
+    elif sys.argv[1:] == ["project"]:
+        yaml.safe_dump({"config": project()}, sys.stdout, sort_keys=False, width=120)
     else:
-        sys.exit("usage: python -m config.reference markdown|schema")
+        sys.exit("usage: python -m config.reference markdown|schema|project")
