@@ -23,6 +23,7 @@ from config.names import (
 )
 from config.report import NAMESPACE, Problem, summary
 from config.settings import Settings
+from config.types import quantity
 
 # API group -> (what is missing without it, what to do).
 _APIS = {
@@ -114,6 +115,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[str | None,
     ]
     problems += _denied(allowed, missing)
     problems += _foreign(found, stack)
+    problems += _resized(settings, found)
     problems += _vanished(settings, models.result().get("items", []))
     return domain, problems
 
@@ -197,6 +199,28 @@ def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
         f"exists already and belongs to {whose}; up would take it over, and destroy would delete it; choose "
         f"another namespace or cluster, or, if it is to become this stack's, run: {hand_over}"
     )
+
+
+def _resized(settings: Settings, found: Iterable[tuple[Owned, Json]]) -> list[Problem]:
+    """A StatefulSet's claim template cannot change: up would try to replace the database."""
+    wanted, path = settings.storage.postgres, f"{NAMESPACE}:storage.postgres"
+    bodies = [body for one, body in found if one.kind == "StatefulSet" and body]
+    for template in (body["spec"]["volumeClaimTemplates"][0]["spec"] for body in bodies):
+        size, storage_class = template["resources"]["requests"]["storage"], template.get("storageClassName")
+        if quantity(size) != quantity(wanted.size):
+            what = (
+                f"differs from the {size} that the database was made with; Kubernetes cannot change a StatefulSet's "
+                f"claim, so the database would be replaced; write {size}, and to grow it expand the claim "
+                f"data-postgres-0 in namespace {settings.namespace}"
+            )
+            return [Problem(where=f"{path}.size", value=wanted.size, what=what)]
+        if wanted.storage_class and storage_class != wanted.storage_class:
+            what = (
+                f"differs from {storage_class or 'the default class'} that the database was made with; it would be "
+                "replaced by an empty one; write the old class, and move data by dump and restore into a new stack"
+            )
+            return [Problem(where=f"{path}.storageClass", value=wanted.storage_class, what=what)]
+    return []
 
 
 def _vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:

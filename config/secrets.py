@@ -6,6 +6,12 @@ section 1.3), the backend treats an admin key without ``ltm_admin_`` as a JWT (1
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+from pydantic import Field, SecretStr, create_model
+
+from config.models import Entry
+from config.types import strong_secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,3 +96,30 @@ SECRETS: tuple[SecretSpec, ...] = (
         prefix="ltm_admin_",
     ),
 )
+
+
+class GivenSecrets(Entry):
+    """Values that the operator chose instead of generated ones."""
+
+    def given(self) -> dict[str, SecretStr]:
+        """The values by name, without those left out."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _secret_field(spec: SecretSpec) -> tuple[Any, Any]:
+    description = (
+        f"{spec.purpose[0].upper()}{spec.purpose[1:]}; used by {spec.consumers}. "
+        f"Default: generated once. On change: {spec.on_change}."
+    )
+    kind: Any = Annotated[SecretStr, strong_secret(spec.prefix)]
+    return Optional[kind], Field(default=None, alias=spec.name, description=description)  # noqa: UP045 (a value, not an annotation)
+
+
+if TYPE_CHECKING:
+    SecretValues = GivenSecrets
+else:
+    # One field per row of the table, so that a secret can be neither forgotten nor misspelt.
+    SecretValues = create_model(
+        "SecretValues", __base__=GivenSecrets, **{spec.name: _secret_field(spec) for spec in SECRETS}
+    )

@@ -132,6 +132,15 @@ def _checked_quantity(value: str) -> str:
     return value
 
 
+def each_once(names: list[str]) -> list[str]:
+    """The names, if none stands twice. Raises ValueError otherwise."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        msg = f"names {', '.join(twice)} twice; nobody would know which of the two counts; write each once"
+        raise ValueError(msg)
+    return names
+
+
 Domain = Annotated[str, AfterValidator(_domain)]
 NamespaceName = Annotated[str, AfterValidator(_namespace)]
 UserName = Annotated[str, AfterValidator(_user)]
