@@ -25,7 +25,8 @@ from config.secrets import SECRETS
 from config.types import quantity
 
 stack = pulumi.get_stack()
-settings, domain, cluster = prepare(load(), stack)
+settings = load()
+domain, cluster = prepare(settings, stack)
 urls = Addresses(namespace=settings.namespace, domain=domain)
 
 

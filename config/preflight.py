@@ -5,25 +5,14 @@ Runs at preview and at up alike, asks only, and reports everything it finds at o
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from pulumi import RunError
 
-from config.cluster import Cluster, Json, UnreachableError
-from config.names import (
-    ADMINS,
-    COMPONENT_LABEL,
-    MANAGER,
-    MANAGER_LABEL,
-    NAME_LABEL,
-    READONLY,
-    STACK_LABEL,
-    USERS,
-    oauth_client,
-)
+from config import findings
+from config.cluster import Cluster, UnreachableError
+from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
 from config.settings import Settings
-from config.types import quantity
 
 # API group -> (what is missing without it, what to do).
 _APIS = {
@@ -38,45 +27,8 @@ _VERBS = ("get", "create", "patch", "delete")
 _WORKERS = 6
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owned:
-    """An object that the stack is about to own; ``namespace`` empty for cluster-scoped ones."""
-
-    kind: str
-    name: str
-    path: str
-    resource: str
-    namespace: str = ""
-
-
-def planned(settings: Settings) -> list[Owned]:
-    """The objects with a fixed name: those that somebody else could have made before."""
-    space = settings.namespace
-    client = oauth_client(space)
-    oauth, user = "/apis/oauth.openshift.io/v1/oauthclients/", "/apis/user.openshift.io/v1/groups/"
-    objects = [
-        Owned(kind="Namespace", name=space, path=f"/api/v1/namespaces/{space}", resource="namespace"),
-        Owned(kind="OAuthClient", name=client, path=oauth + client, resource="oauthclient"),
-    ]
-    if settings.access.manage_groups:
-        objects += [
-            Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
-        ]
-    named = {
-        ("StatefulSet", f"/apis/apps/v1/namespaces/{space}/statefulsets/"): ("postgres",),
-        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): ("redis", "litellm", "backend", "frontend"),
-        ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
-        ("Service", f"/api/v1/namespaces/{space}/services/"): ("postgres", "redis", "litellm", "backend", "frontend"),
-    }
-    for (kind, path), names in named.items():
-        objects += [
-            Owned(kind=kind, name=name, path=path + name, resource=kind.lower(), namespace=space) for name in names
-        ]
-    return objects
-
-
-def prepare(settings: Settings, stack: str) -> tuple[Settings, str, Cluster]:
-    """The settings, the cluster's apps domain and a connection, once cluster and settings agree.
+def prepare(settings: Settings, stack: str) -> tuple[str, Cluster]:
+    """The cluster's apps domain and a connection, once cluster and settings agree.
 
     ``stack`` is the value of the identity label. Raises RunError, which Pulumi prints
     without a traceback, with every problem found.
@@ -88,7 +40,7 @@ def prepare(settings: Settings, stack: str) -> tuple[Settings, str, Cluster]:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
     if problems or domain is None:
         raise RunError(summary(problems, _headline(stack)))
-    return settings, domain, cluster
+    return domain, cluster
 
 
 def _headline(stack: str) -> str:
@@ -99,7 +51,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[str | None,
     """The cluster's apps domain (None: unknown, which is a problem too) and all problems. Raises UnreachableError."""
     # One question first: an unreachable server is then reported once, after one time-out.
     groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
-    objects, rights = planned(settings), _rights(settings)
+    objects, rights = findings.planned(settings), _rights(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
         models = pool.submit(cluster.read, _models_path(settings.namespace, stack))
@@ -114,9 +66,10 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[str | None,
         for group, (what, cure) in missing.items()
     ]
     problems += _denied(allowed, missing)
-    problems += _foreign(found, stack)
-    problems += _resized(settings, found)
-    problems += _vanished(settings, models.result().get("items", []))
+    problems += findings.foreign(found, stack)
+    problems += findings.foreign_redirects(found, settings.namespace, domain)
+    problems += findings.resized(settings, found)
+    problems += findings.vanished(settings, models.result().get("items", []))
     return domain, problems
 
 
@@ -162,76 +115,4 @@ def _denied(allowed: Iterable[tuple[tuple[str, str, str], bool]], missing: Itera
             f"admin to run this stack, or for a ClusterRole with these verbs",
         )
         for (group, resource), verbs in lacking.items()
-    ]
-
-
-def _foreign(found: Iterable[tuple[Owned, Json]], stack: str) -> list[Problem]:
-    problems: list[Problem] = []
-    for one, body in found:
-        if not body:
-            continue
-        labels: dict[str, str] = body.get("metadata", {}).get("labels") or {}
-        problem = _terminating(one, body) or _other_owner(one, labels, stack)
-        if problem:
-            problems.append(Problem(where=f"{one.kind} {one.name}", what=problem))
-    return problems
-
-
-def _terminating(one: Owned, body: Json) -> str | None:
-    if not body.get("metadata", {}).get("deletionTimestamp"):
-        return None
-    return (
-        "is being deleted; what is made in it now would be lost; wait until "
-        f"`oc get {one.resource} {one.name}` finds nothing, then try again"
-    )
-
-
-def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
-    owner, manager = labels.get(STACK_LABEL), labels.get(MANAGER_LABEL)
-    if owner == stack and manager == MANAGER:
-        return None
-    whose = (
-        f"stack or release {owner} ({manager or 'unknown tool'})" if owner else "somebody else: it has no stack label"
-    )
-    at = f" -n {one.namespace}" if one.namespace else ""
-    hand_over = f"oc label --overwrite {one.resource} {one.name}{at} {STACK_LABEL}={stack} {MANAGER_LABEL}={MANAGER}"
-    return (
-        f"exists already and belongs to {whose}; up would take it over, and destroy would delete it; choose "
-        f"another namespace or cluster, or, if it is to become this stack's, run: {hand_over}"
-    )
-
-
-def _resized(settings: Settings, found: Iterable[tuple[Owned, Json]]) -> list[Problem]:
-    """A StatefulSet's claim template cannot change: up would try to replace the database."""
-    wanted, path = settings.storage.postgres, f"{NAMESPACE}:storage.postgres"
-    bodies = [body for one, body in found if one.kind == "StatefulSet" and body]
-    for template in (body["spec"]["volumeClaimTemplates"][0]["spec"] for body in bodies):
-        size, storage_class = template["resources"]["requests"]["storage"], template.get("storageClassName")
-        if quantity(size) != quantity(wanted.size):
-            what = (
-                f"differs from the {size} that the database was made with; Kubernetes cannot change a StatefulSet's "
-                f"claim, so the database would be replaced; write {size}, and to grow it expand the claim "
-                f"data-postgres-0 in namespace {settings.namespace}"
-            )
-            return [Problem(where=f"{path}.size", value=wanted.size, what=what)]
-        if wanted.storage_class and storage_class != wanted.storage_class:
-            what = (
-                f"differs from {storage_class or 'the default class'} that the database was made with; it would be "
-                "replaced by an empty one; write the old class, and move data by dump and restore into a new stack"
-            )
-            return [Problem(where=f"{path}.storageClass", value=wanted.storage_class, what=what)]
-    return []
-
-
-def _vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:
-    declared = {model.name for model in settings.models} | set(settings.retired_models)
-    offered = {item["metadata"]["labels"][NAME_LABEL] for item in deployed}
-    return [
-        Problem(
-            where=f"{NAMESPACE}:models",
-            value=name,
-            what="is offered now and no longer declared; its subscriptions would end and keys made for it alone "
-            f"would be disabled, for good; put it back, or write retiredModels: [{name}] if you mean it",
-        )
-        for name in sorted(offered - declared)
     ]

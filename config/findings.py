@@ -1,0 +1,146 @@
+"""What live objects reveal: who owns them, and what an up would break."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from components.naming import Addresses
+from config.cluster import Json
+from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
+from config.report import NAMESPACE, Problem
+from config.settings import Settings
+from config.types import quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    """An object that the stack is about to own; ``namespace`` empty for cluster-scoped ones."""
+
+    kind: str
+    name: str
+    path: str
+    resource: str
+    namespace: str = ""
+
+
+def planned(settings: Settings) -> list[Owned]:
+    """The objects with a fixed name: those that somebody else could have made before."""
+    space = settings.namespace
+    client = oauth_client(space)
+    oauth, user = "/apis/oauth.openshift.io/v1/oauthclients/", "/apis/user.openshift.io/v1/groups/"
+    objects = [
+        Owned(kind="Namespace", name=space, path=f"/api/v1/namespaces/{space}", resource="namespace"),
+        Owned(kind="OAuthClient", name=client, path=oauth + client, resource="oauthclient"),
+    ]
+    if settings.access.manage_groups:
+        objects += [
+            Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
+        ]
+    named = {
+        ("StatefulSet", f"/apis/apps/v1/namespaces/{space}/statefulsets/"): ("postgres",),
+        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): ("redis", "litellm", "backend", "frontend"),
+        ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
+        ("Service", f"/api/v1/namespaces/{space}/services/"): ("postgres", "redis", "litellm", "backend", "frontend"),
+    }
+    for (kind, path), names in named.items():
+        objects += [
+            Owned(kind=kind, name=name, path=path + name, resource=kind.lower(), namespace=space) for name in names
+        ]
+    return objects
+
+
+def foreign(found: Iterable[tuple[Owned, Json]], stack: str) -> list[Problem]:
+    problems: list[Problem] = []
+    for one, body in found:
+        if not body:
+            continue
+        labels: dict[str, str] = body.get("metadata", {}).get("labels") or {}
+        problem = _terminating(one, body) or _other_owner(one, labels, stack)
+        if problem:
+            problems.append(Problem(where=f"{one.kind} {one.name}", what=problem))
+    return problems
+
+
+def _terminating(one: Owned, body: Json) -> str | None:
+    if not body.get("metadata", {}).get("deletionTimestamp"):
+        return None
+    return (
+        "is being deleted; what is made in it now would be lost; wait until "
+        f"`oc get {one.resource} {one.name}` finds nothing, then try again"
+    )
+
+
+def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
+    owner, manager = labels.get(STACK_LABEL), labels.get(MANAGER_LABEL)
+    if owner == stack and manager == MANAGER:
+        return None
+    whose = (
+        f"stack or release {owner} ({manager or 'unknown tool'})" if owner else "somebody else: it has no stack label"
+    )
+    at = f" -n {one.namespace}" if one.namespace else ""
+    hand_over = f"oc label --overwrite {one.resource} {one.name}{at} {STACK_LABEL}={stack} {MANAGER_LABEL}={MANAGER}"
+    return (
+        f"exists already and belongs to {whose}; up would take it over, and destroy would delete it; choose "
+        f"another namespace or cluster, or, if it is to become this stack's, run: {hand_over}"
+    )
+
+
+def foreign_redirects(found: Iterable[tuple[Owned, Json]], namespace: str, domain: str | None) -> list[Problem]:
+    """Redirect URIs that somebody else added: the list is a set that no apply of ours ever empties of them."""
+    bodies = [body for one, body in found if one.kind == "OAuthClient" and body]
+    wanted = Addresses(namespace=namespace, domain=domain or "").oauth_callback
+    problems: list[Problem] = []
+    for body in bodies:
+        ours = {
+            uri
+            for entry in body["metadata"].get("managedFields", [])
+            if entry["manager"].startswith("pulumi")
+            for uri in entry.get("fieldsV1", {}).get("f:redirectURIs", {})
+        }
+        for index, uri in enumerate(body.get("redirectURIs") or []):
+            if uri == wanted or f"v:{json.dumps(uri)}" in ours:
+                continue
+            name = body["metadata"]["name"]
+            patch = json.dumps([{"op": "remove", "path": f"/redirectURIs/{index}"}])
+            what = (
+                "was added by somebody else and would stay; whoever holds that address can be sent people's logins; "
+                f"remove it: oc patch oauthclient {name} --type json -p '{patch}'"
+            )
+            problems.append(Problem(where=f"OAuthClient {name} redirectURIs[{index}]", value=uri, what=what))
+    return problems
+
+
+def resized(settings: Settings, found: Iterable[tuple[Owned, Json]]) -> list[Problem]:
+    """A StatefulSet's claim template cannot change: up would try to replace the database."""
+    wanted, path = settings.storage.postgres, f"{NAMESPACE}:storage.postgres"
+    bodies = [body for one, body in found if one.kind == "StatefulSet" and body]
+    for template in (body["spec"]["volumeClaimTemplates"][0]["spec"] for body in bodies):
+        size, storage_class = template["resources"]["requests"]["storage"], template.get("storageClassName")
+        if quantity(size) != quantity(wanted.size):
+            what = (
+                f"differs from the {size} that the database was made with; Kubernetes cannot change a StatefulSet's "
+                f"claim, so the database would be replaced; write {size}, and to grow it expand the claim "
+                f"data-postgres-0 in namespace {settings.namespace}"
+            )
+            return [Problem(where=f"{path}.size", value=wanted.size, what=what)]
+        if wanted.storage_class and storage_class != wanted.storage_class:
+            what = (
+                f"differs from {storage_class or 'the default class'} that the database was made with; it would be "
+                "replaced by an empty one; write the old class, and move data by dump and restore into a new stack"
+            )
+            return [Problem(where=f"{path}.storageClass", value=wanted.storage_class, what=what)]
+    return []
+
+
+def vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:
+    declared = {model.name for model in settings.models} | set(settings.retired_models)
+    offered = {item["metadata"]["labels"][NAME_LABEL] for item in deployed}
+    return [
+        Problem(
+            where=f"{NAMESPACE}:models",
+            value=name,
+            what="is offered now and no longer declared; its subscriptions would end and keys made for it alone "
+            f"would be disabled, for good; put it back, or write retiredModels: [{name}] if you mean it",
+        )
+        for name in sorted(offered - declared)
+    ]
