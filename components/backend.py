@@ -74,7 +74,7 @@ class Backend(ComponentResource):
             f"{name}-scripts",
             metadata=scope.meta("backend"),
             immutable=True,
-            data={file: kube.file(file) for file in ("start.sh", "wait-for-database.cjs", "alive.cjs")},
+            data={file: kube.file(file) for file in ("start-backend.sh", "wait-for-database.cjs", "alive.cjs")},
             opts=child,
         )
         account = k8s.core.v1.ServiceAccount(
@@ -149,7 +149,7 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         image=args.image,
         size=args.size,
         port=PORT,
-        command=["sh", "/opt/litemaas/start.sh"],
+        command=["sh", "/opt/litemaas/start-backend.sh"],
         env=_environment(args),
         env_from=[env],
         mounts=[

@@ -9,6 +9,7 @@ from components import kube, openshift, probes, volumes
 from components.naming import API_ROUTE, PORTAL_ROUTE
 
 PORT = 8080
+_SERVER = "/opt/app-root/etc/nginx.default.d"
 # The backend's own longest answers (usage exports) take minutes; nginx waits 300 s.
 _ROUTE_TIMEOUT = {"haproxy.router.openshift.io/timeout": "310s"}
 
@@ -33,11 +34,15 @@ class Frontend(ComponentResource):
     def __init__(self, name: str, args: FrontendArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Frontend", name, None, opts)
         scope, child = args.scope, ResourceOptions(parent=self)
-        template = k8s.core.v1.ConfigMap(
-            f"{name}-template",
+        template = kube.file("nginx.conf.template")
+        server = k8s.core.v1.ConfigMap(
+            f"{name}-server",
             metadata=scope.meta("frontend"),
             immutable=True,
-            data={"nginx.conf.template": kube.file("nginx.conf.template")},
+            data={
+                "default.conf": args.backend_url.apply(lambda url: template.replace("${BACKEND_URL}", url)),
+                "start.sh": kube.file("start-frontend.sh"),
+            },
             opts=child,
         )
         account = k8s.core.v1.ServiceAccount(
@@ -46,7 +51,7 @@ class Frontend(ComponentResource):
             automount_service_account_token=False,
             opts=child,
         )
-        pod = _pod(args, template.metadata.name, account.metadata.name)
+        pod = _pod(args, server.metadata.name, account.metadata.name)
         k8s.apps.v1.Deployment(
             f"{name}-nginx",
             metadata=scope.meta("frontend", "frontend", scope.awaited(heal=True)),
@@ -78,23 +83,18 @@ class Frontend(ComponentResource):
         self.register_outputs({"service": self.service})
 
 
-def _pod(args: FrontendArgs, template: Input[str], account: Input[str]) -> kube.Pod:
+def _pod(args: FrontendArgs, server: Input[str], account: Input[str]) -> kube.Pod:
     return kube.Pod(
         name="frontend",
         image=args.image,
         size=args.size,
         port=PORT,
-        env={"BACKEND_URL": args.backend_url, "HOME": "/opt/app-root/src"},
+        command=["sh", f"{_SERVER}/start.sh"],
+        env={"HOME": "/opt/app-root/src"},
         mounts=[
-            # One file, not the directory: a volume over /tmp would hide the image's own template.
-            volumes.config_files(
-                "template",
-                "/tmp/nginx.conf.template",
-                template,
-                "nginx.conf.template",
-            ),
-            # What the image's entry point and nginx write to.
-            volumes.scratch("/opt/app-root/etc/nginx.default.d"),
+            # The image includes *.conf of this directory in its server block. Nothing is
+            # mounted at /tmp, where the image keeps files of its own.
+            volumes.config_files("server", _SERVER, server),
             volumes.scratch("/run"),
             volumes.scratch("/var/lib/nginx/tmp", "128Mi"),
             volumes.scratch("/var/log/nginx"),

@@ -152,7 +152,7 @@ def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         {"DISABLE_SCHEMA_UPDATE": "false", "LITELLM_MIGRATION_DIR": "/tmp/migrations"},
         name="migration",
         size=args.size,
-        command=["python", "/etc/litellm/migrate.py"],
+        command=["python3", "/etc/litellm/migrate.py"],
     )
 
 

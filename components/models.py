@@ -116,7 +116,7 @@ def _registration(args: ModelsArgs, carriers: Mapping[str, Input[str]], script: 
         name="registration",
         image=args.image,
         size=args.size,
-        command=["python", "/opt/litemaas/register_models.py"],
+        command=["python3", "/opt/litemaas/register_models.py"],
         env={
             "LITELLM_URL": args.gateway_url,
             "DECLARED": "/etc/litemaas-models",

@@ -9,7 +9,7 @@ from pulumi import Input
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:
-    """A volume and where the container sees it. ``sub_path`` mounts one file of it.
+    """A volume and where the container sees it.
 
     ``source`` None stands for a claim that a StatefulSet makes from its own template.
     """
@@ -17,13 +17,10 @@ class Mount:
     name: str
     path: str
     source: k8s.core.v1.VolumeArgs | None
-    sub_path: str | None = None
     read_only: bool = True
 
     def as_args(self) -> k8s.core.v1.VolumeMountArgs:
-        return k8s.core.v1.VolumeMountArgs(
-            name=self.name, mount_path=self.path, sub_path=self.sub_path, read_only=self.read_only
-        )
+        return k8s.core.v1.VolumeMountArgs(name=self.name, mount_path=self.path, read_only=self.read_only)
 
 
 def scratch(path: str, limit: str = "64Mi") -> Mount:
@@ -33,10 +30,10 @@ def scratch(path: str, limit: str = "64Mi") -> Mount:
     return Mount(name=name, path=path, source=source, read_only=False)
 
 
-def config_files(name: str, path: str, config_map: Input[str], sub_path: str | None = None) -> Mount:
-    """The keys of a ConfigMap as files in ``path`` (or the one key ``sub_path`` as that file)."""
+def config_files(name: str, path: str, config_map: Input[str]) -> Mount:
+    """The keys of a ConfigMap as files in ``path``."""
     files = k8s.core.v1.ConfigMapVolumeSourceArgs(name=config_map)
-    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, config_map=files), sub_path=sub_path)
+    return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, config_map=files))
 
 
 def secret_files(name: str, path: str, secret: Input[str]) -> Mount:
