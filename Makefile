@@ -1,0 +1,62 @@
+# LiteMaaS on a sandbox, with nothing but Go and Python 3.11 installed. `make` lists what there is.
+# The work is done by `python -m sandbox`; these are its names for people.
+PYTHON ?= python3
+SANDBOX = $(PYTHON) -m sandbox
+CHECK = $(SANDBOX) run
+
+.DEFAULT_GOAL := help
+.PHONY: help up preview outputs down shell status toolchain venv test test-unit test-engine lint format bench requirements clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+up: ## tools, environment, sandbox, preview, deployment, outputs (undo: make down)
+	@$(SANDBOX) deploy
+
+preview: ## show what `make up` would change now; touches nothing
+	@$(SANDBOX) pulumi preview --diff
+
+outputs: ## print the stack's outputs: addresses, names
+	@$(SANDBOX) pulumi stack output
+
+down: ## destroy the deployment, stop the sandbox, leave nothing running (undo: make up)
+	@$(SANDBOX) destroy
+
+shell: ## a shell in which pulumi and kubectl use the sandbox (undo: exit)
+	@$(SANDBOX) shell
+
+status: ## show whether the sandbox is up and what in it is simulated
+	@$(SANDBOX) status
+
+toolchain: ## build the tools that are missing into the cache (about 20 minutes once)
+	@$(SANDBOX) toolchain
+
+venv: ## make .venv from the hashed pins (undo: make clean)
+	@$(SANDBOX) venv
+
+test: test-unit test-engine ## all tests: unit, then engine
+
+test-unit: venv toolchain ## tests without a cluster: seconds
+	@$(CHECK) pytest -q -n auto tests/unit
+
+test-engine: venv toolchain ## tests on the real engine and sandboxes of their own: minutes
+	@$(CHECK) pytest -q tests/engine
+
+lint: venv ## formatting, lint rules, types; changes nothing (fix: make format)
+	@$(CHECK) ruff format --check .
+	@$(CHECK) ruff check .
+	@$(CHECK) pyright
+
+format: venv ## format the code and fix what ruff can fix (undo: git checkout)
+	@$(CHECK) ruff format .
+	@$(CHECK) ruff check --fix .
+
+bench: venv toolchain ## measure the program against a flat one that makes the same objects
+	@$(CHECK) python -m tests.bench
+
+requirements: ## compile requirements*.txt from requirements*.in (undo: git checkout)
+	@$(SANDBOX) requirements
+
+clean: ## stop the sandbox, delete it and .venv; the tools in the cache stay
+	@$(SANDBOX) down --purge
+	@rm -rf .venv .pytest_cache .ruff_cache

@@ -1,0 +1,233 @@
+"""One sandbox: start, stop, look at."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sandbox import components, environment, shape
+from sandbox.client import ApiError, Client
+from sandbox.controlplane import ControlPlane
+from sandbox.processes import ComponentError
+from sandbox.record import FILE, Record
+from sandbox.toolchain import Toolchain, ensure
+
+ATTEMPTS = 3
+# The test provisioner of the controller manager knows no other place.
+VOLUMES = Path("/tmp/hostpath_pv")
+
+
+class Sandbox:
+    """A control plane of its own, with everything it writes in one folder.
+
+    As a context manager it is up inside the block and, after it, down with its folder
+    removed: what a test wants.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        name: str | None = None,
+        domain: str | None = None,
+        *,
+        omit: Collection[str] = (),
+        progress: Callable[[str], None] = print,
+    ) -> None:
+        """Describe a sandbox; nothing happens before :meth:`up`.
+
+        Args:
+            state: its folder.
+            name: tells kubeconfig contexts of several sandboxes apart.
+            domain: the cluster's ingress domain.
+            omit: names of custom resource definitions to leave out, as
+                ``routes.route.openshift.io``, to play a cluster that lacks an API.
+            progress: takes a line of text per step.
+        """
+        self.state = state.absolute()
+        record = Record.load(self.state)
+        # What was chosen at the first start holds until it is chosen anew.
+        self.name = name or record.name
+        self.domain = domain or record.domain
+        self.omit = sorted(omit or record.omit)
+        self.kubeconfig = self.state / "kubeconfig"
+        self.kubeconfig_limited = self.state / "kubeconfig-limited"
+        self._progress = progress
+        self._tools: Toolchain | None = None
+        self._plane = ControlPlane(self.state)
+        self.components = self._plane.components
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.up()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it and remove its folder."""
+        self.down(purge=True)
+
+    @property
+    def tools(self) -> Toolchain:
+        """The programs it is made of, built when first asked for."""
+        if self._tools is None:
+            self._tools = ensure(self._progress)
+        return self._tools
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Its loopback ports by use; empty before the first start."""
+        return Record.load(self.state).ports
+
+    def env(self) -> dict[str, str]:
+        """A whole environment in which `pulumi` and `kubectl` use this sandbox."""
+        return environment.build(self.state, self.tools, os.environ)
+
+    def client(self, user: str = "admin") -> Client:
+        """An API client; ``limited`` is the user without rights at cluster scope."""
+        token = components.token(self.state, user)
+        return Client(self.ports["api"], self.state / components.PKI / "ca.crt", token)
+
+    def up(self) -> None:
+        """Start what does not run and give the API server OpenShift's shape.
+
+        Raises:
+            ComponentError: a component stopped; with its name and the end of its log.
+            TimeoutError: something did not become ready.
+        """
+        tools = self.tools
+        with self._lock():
+            environment.prepare(self.state, tools, os.environ)
+            if self.is_up():
+                self._progress(f"sandbox {self.name}: already up, nothing to do")
+                return
+            started = time.monotonic()
+            self._plane.stop()
+            components.prepare(self.state)
+            try:
+                self._start(tools)
+            except BaseException:
+                self._plane.stop()
+                raise
+            seconds = time.monotonic() - started
+            self._progress(f"sandbox {self.name}: up in {seconds:.1f} s, state in {self.state}")
+
+    def down(self, *, purge: bool = False) -> list[str]:
+        """Stop every process of this sandbox; harmless when none runs.
+
+        Args:
+            purge: also remove the state folder, stored objects and stack state included.
+
+        Returns:
+            What was stopped.
+        """
+        if not self.state.is_dir():
+            return []
+        with self._lock():
+            self._remove_volumes()
+            stopped = self._plane.stop()
+        if purge and (self.state / FILE).exists():
+            shutil.rmtree(self.state, ignore_errors=True)
+        return stopped
+
+    def is_up(self) -> bool:
+        """Whether every component runs, the API server answers and all nodes are ready."""
+        if any(each.pid() is None for each in self.components.values()):
+            return False
+        try:
+            ready = self.client().request("GET", "/readyz") == "ok"
+            return ready and Record.load(self.state).complete and all(self.nodes().values())
+        except (ApiError, OSError, ValueError):
+            return False
+
+    def nodes(self) -> dict[str, bool]:
+        """The nodes' names and whether each is ready."""
+        listed = self.client().request("GET", "/api/v1/nodes")["items"]
+        return {
+            node["metadata"]["name"]: any(
+                (each["type"], each["status"]) == ("Ready", "True") for each in node["status"].get("conditions", ())
+            )
+            for node in listed
+        }
+
+    def uptime(self) -> float | None:
+        """Seconds since the last start; None before the first."""
+        started = Record.load(self.state).started
+        return time.time() - started if started else None
+
+    def _start(self, tools: Toolchain) -> None:
+        record = self._start_server(tools)
+        files = tools.openshift, self.omit
+        with self.client() as client:
+            self._plane.start("controllers", components.controllers(tools, self.state))
+            self._plane.start("scheduler", components.scheduler(tools, self.state))
+            shape.apply_early(client, *files, record.ports["kubelet"])
+            self._plane.start("kwok", components.kwok(tools, self.state))
+            self._plane.start_kubelet(record.ports)
+            shape.apply_late(client, *files, self.domain, self._plane.wait)
+            self._plane.wait("the nodes to be ready", lambda: all(self.nodes().values()))
+            root = "/api/v1/namespaces/private-ai/configmaps/kube-root-ca.crt"
+            self._plane.wait("the controllers to work", lambda: bool(client.request("GET", root)))
+        record.save(self.state, complete=True)
+
+    def _start_server(self, tools: Toolchain) -> Record:
+        """Start store and API server, on the ports of last time where they are free."""
+        ports = self.ports
+        for attempt in range(ATTEMPTS):
+            if attempt or not ports or not all(map(components.is_free, ports.values())):
+                ports = components.free_ports()
+            record = Record(self.name, self.domain, self.omit, ports)
+            record.save(self.state, complete=False)
+            try:
+                self._plane.start("etcd", components.etcd(tools, self.state, ports))
+                self._plane.start("apiserver", components.apiserver(tools, self.state, ports))
+                self._wait_for_server()
+            except ComponentError as problem:
+                # Somebody may have taken a port between our look and its use.
+                if "address already in use" not in str(problem) or attempt == ATTEMPTS - 1:
+                    raise
+                self._plane.stop()
+            else:
+                return record
+        raise AssertionError("the last attempt returns or raises")
+
+    def _wait_for_server(self) -> None:
+        """Wait for its certificate, write the files of its clients, wait for its answer."""
+        self._plane.wait("the certificate", lambda: components.authority(self.state) is not None)
+        (self.state / components.PKI / "ca.crt").write_text(components.authority(self.state) or "")
+        for user, file in (("admin", self.kubeconfig), ("limited", self.kubeconfig_limited)):
+            text = components.kubeconfig(self.state, self.name, self.ports["api"], user)
+            components.private(file, text)
+        client = self.client()
+        ready = lambda: client.request("GET", "/readyz") == "ok"  # noqa: E731
+        self._plane.wait("the API server", ready, 60)
+
+    def _remove_volumes(self) -> None:
+        """Remove the directories that the provisioner made outside the state folder."""
+        if self.components["apiserver"].pid() is None:
+            return
+        try:
+            volumes = self.client().request("GET", "/api/v1/persistentvolumes")["items"]
+        except (ApiError, OSError, KeyError, ValueError):
+            return  # without an answer nothing is known of them, and stopping must go on
+        for each in volumes:
+            folder = Path(each["spec"].get("hostPath", {}).get("path", ""))
+            if folder.parent == VOLUMES:
+                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # other sandboxes may have volumes there
+            VOLUMES.rmdir()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.state.mkdir(parents=True, exist_ok=True)
+        with (self.state / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
