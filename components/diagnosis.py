@@ -1,4 +1,4 @@
-"""Says why a workload did not become ready: the engine prints no pod's reason by itself."""
+"""Says why a workload or Route did not become ready: the engine prints no reason of theirs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -28,8 +28,11 @@ def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool
         # A diagnosis that fails must not hide the failure itself.
         try:
             inputs = failure.new_inputs or failure.old_inputs or {}
-            labels: Mapping[str, str] = inputs["spec"]["template"]["metadata"]["labels"]
-            log.error(describe(cluster, namespace, failure.name, labels))
+            if inputs["kind"] == "Route":
+                log.error(describe_route(cluster, namespace, inputs["metadata"]["name"]))
+            else:
+                labels: Mapping[str, str] = inputs["spec"]["template"]["metadata"]["labels"]
+                log.error(describe(cluster, namespace, failure.name, labels))
         except Exception as error:  # noqa: BLE001
             log.warn(f"{failure.name} failed, and its pods could not be examined: {error}")
         return False
@@ -50,6 +53,23 @@ def describe(cluster: Reader, namespace: str, workload: str, labels: Mapping[str
     for pod in pods:
         lines += _pod(cluster, base, pod)
     lines.append(f"Look further: oc get pods,events -n {namespace}; run up again once the cause is gone.")
+    return "\n".join(lines)
+
+
+def describe_route(cluster: Reader, namespace: str, name: str) -> str:
+    """What the routers say about a Route, as lines for a person."""
+    path = f"/apis/route.openshift.io/v1/namespaces/{namespace}/routes/{name}"
+    route = cluster.read(path)
+    routers = route.get("status", {}).get("ingress", [])
+    lines = [f"No router admits Route {name} (host {route.get('spec', {}).get('host', 'unknown')}):"]
+    lines += [
+        f"  router {router.get('routerName', '')}: {_reason(condition)}"
+        for router in routers
+        for condition in router.get("conditions", [])
+    ]
+    if not routers:
+        lines.append("  no router has looked at it; its ingress controller may not serve this namespace or domain")
+    lines.append(f"Look further: oc describe route {name} -n {namespace}; oc get routes -A | grep <host>")
     return "\n".join(lines)
 
 

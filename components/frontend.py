@@ -11,7 +11,7 @@ from components.naming import API_ROUTE, PORTAL_ROUTE
 PORT = 8080
 _SERVER = "/opt/app-root/etc/nginx.default.d"
 # The backend's own longest answers (usage exports) take minutes; nginx waits 300 s.
-_ROUTE_TIMEOUT = {"haproxy.router.openshift.io/timeout": "310s"}
+_ROUTE_SECONDS = 310
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +74,10 @@ class Frontend(ComponentResource):
         for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host)):
             openshift.route(
                 f"{name}-{route}",
-                metadata=scope.meta("frontend", route, kube.HEAL | _ROUTE_TIMEOUT),
+                metadata=scope.meta("frontend", route, openshift.annotations(scope, _ROUTE_SECONDS)),
                 host=host,
                 service=service.metadata.name,
-                opts=child,
+                opts=scope.workload(self),
             )
         self.service = service.metadata.name
         self.register_outputs({"service": self.service})

@@ -92,12 +92,10 @@ class Gateway(ComponentResource):
             )
         openshift.route(
             f"{name}-route",
-            metadata=scope.meta(
-                "litellm", GATEWAY_ROUTE, kube.HEAL | {"haproxy.router.openshift.io/timeout": f"{_ROUTE_SECONDS}s"}
-            ),
+            metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, _ROUTE_SECONDS)),
             host=args.host,
             service=service.metadata.name,
-            opts=child,
+            opts=scope.workload(self),
         )
         self.service = service.metadata.name
         self.internal_url = Output.format("http://{0}:{1}", self.service, PORT)

@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 import pulumi_kubernetes as k8s
 from pulumi import CustomResource, Input, Output, ResourceOptions
 
+from components.kube import Scope
+
+# Until a router has admitted it a Route is a wish: another one may hold the host already.
+_ADMITTED = 'jsonpath={.status.ingress[0].conditions[?(@.type=="Admitted")].status}=True'
 # The portal asks for these two; without the restriction anybody could ask this
 # client, which never prompts, for user:full (openshift-apis.md section 3.3).
 PORTAL_SCOPES = ("user:info", "user:check-access")
@@ -33,6 +37,15 @@ class Manifest(CustomResource):
     ) -> None:
         props = {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
         super().__init__(f"kubernetes:{api_version}:{kind}", name, props, opts)
+
+
+def annotations(scope: Scope, timeout_seconds: int) -> dict[str, str]:
+    """Annotations of a Route: the router's time-out for one answer, and that `up` waits for the router."""
+    return {
+        **scope.awaited(heal=True),
+        "haproxy.router.openshift.io/timeout": f"{timeout_seconds}s",
+        "pulumi.com/waitFor": _ADMITTED,
+    }
 
 
 def route(

@@ -66,8 +66,12 @@ def _terminating(one: Owned, body: Json) -> str | None:
         return None
     return (
         "is being deleted; what is made in it now would be lost; wait until "
-        f"`oc get {one.resource} {one.name}` finds nothing, then try again"
+        f"`oc get {one.resource} {one.name}{_in(one)}` finds nothing, then try again"
     )
+
+
+def _in(one: Owned) -> str:
+    return f" -n {one.namespace}" if one.namespace else ""
 
 
 def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
@@ -77,8 +81,9 @@ def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
     whose = (
         f"stack or release {owner} ({manager or 'unknown tool'})" if owner else "somebody else: it has no stack label"
     )
-    at = f" -n {one.namespace}" if one.namespace else ""
-    hand_over = f"oc label --overwrite {one.resource} {one.name}{at} {STACK_LABEL}={stack} {MANAGER_LABEL}={MANAGER}"
+    hand_over = (
+        f"oc label --overwrite {one.resource} {one.name}{_in(one)} {STACK_LABEL}={stack} {MANAGER_LABEL}={MANAGER}"
+    )
     return (
         f"exists already and belongs to {whose}; up would take it over, and destroy would delete it; choose "
         f"another namespace or cluster, or, if it is to become this stack's, run: {hand_over}"

@@ -170,7 +170,11 @@ class Sandbox:
             self._plane.start("controllers", components.controllers(tools, self.state))
             self._plane.start("scheduler", components.scheduler(tools, self.state))
             shape.apply_early(client, *files, record.ports["kubelet"])
-            self._plane.start("kwok", components.kwok(tools, self.state))
+            if routes := shape.ROUTE not in self.omit:
+                # KWOK looks in the schema, which the server publishes a moment after the API.
+                schema = "apis/route.openshift.io/v1"
+                self._plane.wait("Routes to be served", lambda: schema in client.request("GET", "/openapi/v3")["paths"])
+            self._plane.start("kwok", components.kwok(tools, self.state, routes=routes))
             self._plane.start_kubelet(record.ports)
             shape.apply_late(client, *files, self.domain, self._plane.wait)
             self._plane.wait("the nodes to be ready", lambda: all(self.nodes().values()))

@@ -179,12 +179,16 @@ def scheduler(tools: Toolchain, state: Path) -> list[str]:
     ]
 
 
-def kwok(tools: Toolchain, state: Path) -> list[str]:
-    """Plays the nodes: declares pods running, completed or failed."""
+def kwok(tools: Toolchain, state: Path, *, routes: bool) -> list[str]:
+    """Plays the nodes: declares pods running, completed or failed; with ``routes``, the router too.
+
+    KWOK ends at once if a kind it is told of is not served.
+    """
+    stages = ["kwok-stages.yaml", *(["kwok-routes.yaml"] if routes else [])]
     return [
         str(tools.binary("kwok")),
         f"--kubeconfig={state / 'kubeconfig'}",
-        f"--config={paths.MANIFESTS / 'kwok-stages.yaml'}",
+        *(f"--config={paths.MANIFESTS / name}" for name in stages),
         "--manage-all-nodes=true",
         "--node-ip=127.0.0.1",
         "--cidr=10.128.0.0/14",
