@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, probes, volumes
+from components import kube, parts, probes, volumes
 
 PORT = 8080
 _BACKUPS = "/data/backups"
@@ -77,12 +77,7 @@ class Backend(ComponentResource):
             data={file: kube.file(file) for file in ("start-backend.sh", "wait-for-database.cjs", "alive.cjs")},
             opts=child,
         )
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-account",
-            metadata=scope.meta("backend", "backend"),
-            automount_service_account_token=False,
-            opts=child,
-        )
+        account = parts.account(name, scope, "backend", child)
         backups = k8s.core.v1.PersistentVolumeClaim(
             f"{name}-backups",
             # Not awaited: with WaitForFirstConsumer it binds when the pod comes.
@@ -90,7 +85,7 @@ class Backend(ComponentResource):
             spec=volumes.claim_spec(args.storage, args.storage_class),
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
-        pod = _pod(args, env.metadata.name, scripts.metadata.name, account.metadata.name, backups.metadata.name)
+        pod = _pod(args, env.metadata.name, scripts.metadata.name, account, backups.metadata.name)
         k8s.apps.v1.Deployment(
             f"{name}-server",
             metadata=scope.meta("backend", "backend", scope.awaited(heal=True)),
@@ -98,13 +93,8 @@ class Backend(ComponentResource):
             # URLs are known long before roles exist and models are registered.
             opts=scope.workload(self, depends_on=args.ready),
         )
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=scope.meta("backend", "backend", kube.SKIP_AWAIT),
-            spec=kube.service(scope, "backend", PORT),
-            opts=child,
-        )
-        self.service = service.metadata.name
+        service = parts.service(name, scope, "backend", PORT, child)
+        self.service = service
         self.url = Output.format("http://{0}:{1}", self.service, PORT)
         self.register_outputs({"service": self.service, "url": self.url})
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
-from components import kube, probes, volumes
+from components import kube, parts, probes, volumes
 
 PORT = 6379
 
@@ -41,9 +41,7 @@ class Cache(ComponentResource):
             string_data={"redis.conf": config, "password": args.password},
             opts=child,
         )
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-account", metadata=scope.meta("redis", "redis"), automount_service_account_token=False, opts=child
-        )
+        account = parts.account(name, scope, "redis", child)
         # redis-cli exits 0 on NOAUTH and on LOADING: only the answer tells.
         ping = ("sh", "-c", f'test "$(redis-cli -p {PORT} ping)" = PONG')
         pod = kube.Pod(
@@ -52,12 +50,13 @@ class Cache(ComponentResource):
             size=args.size,
             port=PORT,
             command=["redis-server", "/etc/redis-litemaas/redis.conf"],
+            env={"HOME": "/data"},
             secret_env={"REDISCLI_AUTH": (secret.metadata.name, "password")},
             mounts=[
                 volumes.secret_files("config", "/etc/redis-litemaas", secret.metadata.name),
                 volumes.scratch("/data"),
             ],
-            service_account=account.metadata.name,
+            service_account=account,
             startup=probes.tcp(PORT, period=2, failures=30),
             readiness=probes.command(*ping, period=5),
             liveness=probes.tcp(PORT, period=20),
@@ -68,13 +67,8 @@ class Cache(ComponentResource):
             spec=kube.deployment(scope, "redis", pod, recreate=True),
             opts=scope.workload(self),
         )
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=scope.meta("redis", "redis", kube.SKIP_AWAIT),
-            spec=kube.service(scope, "redis", PORT),
-            opts=child,
-        )
-        self.host = service.metadata.name
+        service = parts.service(name, scope, "redis", PORT, child)
+        self.host = service
         self.port = Output.from_input(PORT)
         self.password = args.password
         self.register_outputs({"host": self.host, "port": self.port, "password": self.password})

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, probes, volumes
+from components import kube, parts, probes, volumes
 
 PORT = 5432
 # Names upstream uses, so that its own documentation applies.
@@ -57,22 +57,12 @@ class Database(ComponentResource):
             },
             opts=child,
         )
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-account",
-            metadata=scope.meta("postgres", "postgres"),
-            automount_service_account_token=False,
-            opts=child,
-        )
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=scope.meta("postgres", "postgres", kube.SKIP_AWAIT),
-            spec=kube.service(scope, "postgres", PORT),
-            opts=child,
-        )
+        account = parts.account(name, scope, "postgres", child)
+        service = parts.service(name, scope, "postgres", PORT, child)
         server = k8s.apps.v1.StatefulSet(
             f"{name}-server",
             metadata=scope.meta("postgres", "postgres", scope.awaited()),
-            spec=_stateful_set(args, service.metadata.name, account.metadata.name, passwords.metadata.name),
+            spec=_stateful_set(args, service, account, passwords.metadata.name),
             opts=scope.workload(self, protect=args.protect),
         )
         script = k8s.core.v1.ConfigMap(
@@ -82,11 +72,11 @@ class Database(ComponentResource):
             data={"bootstrap.sh": kube.file("bootstrap.sh")},
             opts=child,
         )
-        self.host, self.port = service.metadata.name, Output.from_input(PORT)
+        self.host, self.port = service, Output.from_input(PORT)
         k8s.batch.v1.Job(
             f"{name}-bootstrap",
             metadata=scope.meta("postgres-bootstrap", annotations=scope.awaited()),
-            spec=kube.job(scope, "postgres-bootstrap", self._bootstrap(args, passwords, script)),
+            spec=kube.job(scope, "postgres-bootstrap", self._bootstrap(args, account, passwords, script)),
             # No value of the server flows into the Job, which would time out before it is up.
             opts=scope.workload(self, depends_on=[server]),
         )
@@ -104,7 +94,13 @@ class Database(ComponentResource):
             "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=disable", role, encoded, self.host, self.port, database
         )
 
-    def _bootstrap(self, args: DatabaseArgs, passwords: k8s.core.v1.Secret, script: k8s.core.v1.ConfigMap) -> kube.Pod:
+    def _bootstrap(
+        self,
+        args: DatabaseArgs,
+        account: Input[str],
+        passwords: k8s.core.v1.Secret,
+        script: k8s.core.v1.ConfigMap,
+    ) -> kube.Pod:
         names = {
             "PGHOST": self.host,
             "PGPORT": str(PORT),
@@ -119,6 +115,7 @@ class Database(ComponentResource):
         return kube.Pod(
             name="bootstrap",
             image=args.image,
+            service_account=account,
             size=args.job_size,
             command=["bash", "/opt/litemaas/bootstrap.sh"],
             env=names,
@@ -141,7 +138,7 @@ def _stateful_set(
         image=args.image,
         size=args.size,
         port=PORT,
-        env={"POSTGRESQL_MAX_CONNECTIONS": str(_MAX_CONNECTIONS)},
+        env={"HOME": _HOME, "POSTGRESQL_MAX_CONNECTIONS": str(_MAX_CONNECTIONS)},
         secret_env={"POSTGRESQL_ADMIN_PASSWORD": (passwords, "admin")},
         mounts=[
             # The image writes its passwd file and configuration into its home, beside the data.

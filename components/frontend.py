@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, openshift, probes, volumes
+from components import kube, openshift, parts, probes, volumes
 from components.naming import API_ROUTE, PORTAL_ROUTE
 
 PORT = 8080
@@ -45,41 +45,25 @@ class Frontend(ComponentResource):
             },
             opts=child,
         )
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-account",
-            metadata=scope.meta("frontend", "frontend"),
-            automount_service_account_token=False,
-            opts=child,
-        )
-        pod = _pod(args, server.metadata.name, account.metadata.name)
+        account = parts.account(name, scope, "frontend", child)
+        pod = _pod(args, server.metadata.name, account)
         k8s.apps.v1.Deployment(
             f"{name}-nginx",
             metadata=scope.meta("frontend", "frontend", scope.awaited(heal=True)),
             spec=kube.deployment(scope, "frontend", pod),
             opts=scope.workload(self),
         )
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=scope.meta("frontend", "frontend", kube.SKIP_AWAIT),
-            spec=kube.service(scope, "frontend", PORT),
-            opts=child,
-        )
-        if args.size.replicas > 1:
-            k8s.policy.v1.PodDisruptionBudget(
-                f"{name}-budget",
-                metadata=scope.meta("frontend", "frontend"),
-                spec=kube.disruption_budget(scope, "frontend"),
-                opts=child,
-            )
+        service = parts.service(name, scope, "frontend", PORT, child)
+        parts.budget(name, scope, "frontend", args.size, child)
         for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host)):
             openshift.route(
                 f"{name}-{route}",
                 metadata=scope.meta("frontend", route, openshift.annotations(scope, _ROUTE_SECONDS)),
                 host=host,
-                service=service.metadata.name,
+                service=service,
                 opts=scope.workload(self),
             )
-        self.service = service.metadata.name
+        self.service = service
         self.register_outputs({"service": self.service})
 
 

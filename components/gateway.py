@@ -7,7 +7,7 @@ from typing import Any
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift, probes, volumes
+from components import kube, openshift, parts, probes, volumes
 from components.naming import GATEWAY_ROUTE
 
 PORT = 4000
@@ -56,13 +56,8 @@ class Gateway(ComponentResource):
             data={"config.yaml": kube.file("litellm.yaml"), "migrate.py": kube.file("migrate.py")},
             opts=child,
         )
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-account",
-            metadata=scope.meta("litellm", "litellm"),
-            automount_service_account_token=False,
-            opts=child,
-        )
-        pods = {"config": config.metadata.name, "env": env.metadata.name, "account": account.metadata.name}
+        account = parts.account(name, scope, "litellm", child)
+        pods = {"config": config.metadata.name, "env": env.metadata.name, "account": account}
         migration = k8s.batch.v1.Job(
             f"{name}-migration",
             metadata=scope.meta("litellm-migration", annotations=scope.awaited()),
@@ -77,27 +72,16 @@ class Gateway(ComponentResource):
             # Pods only check the schema; they must not start on an old one.
             opts=scope.workload(self, depends_on=[migration]),
         )
-        service = k8s.core.v1.Service(
-            f"{name}-service",
-            metadata=scope.meta("litellm", "litellm", kube.SKIP_AWAIT),
-            spec=kube.service(scope, "litellm", PORT),
-            opts=child,
-        )
-        if args.size.replicas > 1:
-            k8s.policy.v1.PodDisruptionBudget(
-                f"{name}-budget",
-                metadata=scope.meta("litellm", "litellm"),
-                spec=kube.disruption_budget(scope, "litellm"),
-                opts=child,
-            )
+        service = parts.service(name, scope, "litellm", PORT, child)
+        parts.budget(name, scope, "litellm", args.size, child)
         openshift.route(
             f"{name}-route",
             metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, _ROUTE_SECONDS)),
             host=args.host,
-            service=service.metadata.name,
+            service=service,
             opts=scope.workload(self),
         )
-        self.service = service.metadata.name
+        self.service = service
         self.internal_url = Output.format("http://{0}:{1}", self.service, PORT)
         self.env_secret = env.metadata.name
         self.register_outputs(
@@ -122,6 +106,7 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
     """What the proxy and its migration share: image, secrets, directories."""
     return kube.Pod(
         image=tier.image,
+        service_account=pods["account"],
         env_from=[pods["env"]],
         env={
             # Unset, prisma crashes at import under a UID without a passwd entry.
@@ -168,7 +153,6 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         size=args.size,
         port=PORT,
         args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT)],
-        service_account=pods["account"],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
         startup=probes.http("/health/readiness", PORT, failures=30),
         readiness=probes.http("/health/readiness", PORT, timeout=8),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, volumes
+from components import kube, parts, volumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,7 @@ class Models(ComponentResource):
         super().__init__("litemaas:index:Models", name, None, opts)
         scope, child = args.scope, ResourceOptions(parent=self)
         carriers = {one.model: Model(f"{name}-{one.model}", one, child).config_map for one in args.models}
+        account = parts.account(name, scope, "models", child)
         script = k8s.core.v1.ConfigMap(
             f"{name}-script",
             metadata=scope.meta("models"),
@@ -94,7 +95,7 @@ class Models(ComponentResource):
         k8s.batch.v1.Job(
             f"{name}-registration",
             metadata=scope.meta("models", annotations=scope.awaited()),
-            spec=kube.job(scope, "models", _registration(args, carriers, script.metadata.name)),
+            spec=kube.job(scope, "models", _registration(args, account, carriers, script.metadata.name)),
             # A rolled gateway keeps its URL: without this the Job would call the old one.
             opts=scope.workload(self, depends_on=[args.gateway]),
         )
@@ -102,7 +103,9 @@ class Models(ComponentResource):
         self.register_outputs({"names": self.names})
 
 
-def _registration(args: ModelsArgs, carriers: Mapping[str, Input[str]], script: Input[str]) -> kube.Pod:
+def _registration(
+    args: ModelsArgs, account: Input[str], carriers: Mapping[str, Input[str]], script: Input[str]
+) -> kube.Pod:
     files = [
         k8s.core.v1.VolumeProjectionArgs(
             config_map=k8s.core.v1.ConfigMapProjectionArgs(
@@ -115,6 +118,7 @@ def _registration(args: ModelsArgs, carriers: Mapping[str, Input[str]], script: 
     return kube.Pod(
         name="registration",
         image=args.image,
+        service_account=account,
         size=args.size,
         command=["python3", "/opt/litemaas/register_models.py"],
         env={

@@ -14,6 +14,7 @@ from pulumi.runtime import is_config_secret
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import ValidationError
 
+from config.profiles import contradictions
 from config.report import NAMESPACE, Problem, explain, summary
 from config.settings import Settings
 
@@ -42,6 +43,7 @@ def load() -> Settings:
     except ValidationError as error:
         problems += explain(error, Settings, hidden)
         raise RunError(summary(problems, "The stack's configuration cannot be used")) from None
+    problems += contradictions(settings)
     if problems:
         raise RunError(summary(problems, "The stack's configuration cannot be used"))
     return settings

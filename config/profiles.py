@@ -6,7 +6,9 @@ A profile only chooses defaults: whatever the stack file says wins.
 from dataclasses import dataclass
 from typing import Literal
 
+from config.report import NAMESPACE, Problem
 from config.settings import Settings
+from config.types import quantity
 
 Amounts = dict[str, str]
 
@@ -50,6 +52,22 @@ _PRODUCTION = {
 # A Job that only talks to a server: a shell with psql, or a small Python script.
 JOB = Sizing(replicas=1, requests=_amounts("50m", "64Mi", "16Mi"), limits=_amounts("500m", "256Mi", "64Mi"))
 PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEMO, "production": _PRODUCTION}
+
+
+def contradictions(settings: Settings) -> list[Problem]:
+    """Requests above their limits, once the profile has filled in what the stack file leaves out."""
+    return [
+        Problem(
+            where=f"{NAMESPACE}:resources.{tier}",
+            what=f"requests more {name} ({request}) than the limit ({limit}) that the profile or the stack file sets; "
+            f"the API server would refuse the pod; write limits.{name} too, at least {request}",
+        )
+        for tier in PROFILES[settings.profile]
+        for one in [sizing(settings, tier)]
+        for name, request in one.requests.items()
+        for limit in [one.limits[name]]
+        if quantity(request) > quantity(limit)
+    ]
 
 
 def sizing(settings: Settings, tier: str) -> Sizing:

@@ -58,6 +58,7 @@ class Resources(Entry):
 
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
+        # `profiles.contradictions` sees the defaults too, but only once all else is right.
         for name in ResourceMap.model_fields:
             request, limit = getattr(self.requests, name), getattr(self.limits, name)
             if request and limit and quantity(request) > quantity(limit):

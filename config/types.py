@@ -9,14 +9,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+# All of these are matched against the whole text: `$` would let a line break pass at its end.
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+MODEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+SECRET = re.compile(r"[-A-Za-z0-9._~+=]+")
 # Kubernetes' own grammar for resource.Quantity, without the exponent forms that
 # nobody writes in a stack file.
-QUANTITY = re.compile(r"^(?P<number>[0-9]+(\.[0-9]+)?)(?P<suffix>m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")
-IMAGE = re.compile(
-    r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$"
-)
-ENDPOINT = re.compile(r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?$")
+QUANTITY = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<suffix>m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
+IMAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?")
+ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?")
 _LABEL_LENGTH = 63  # RFC 1035
 # `litemaas-api-<namespace>` is the first label of a host.
 _NAMESPACE_LENGTH = _LABEL_LENGTH - len("litemaas-api-")
@@ -36,7 +37,7 @@ def quantity(value: str) -> float:
 
     Raises ValueError if ``value`` is no quantity.
     """
-    match = QUANTITY.match(value)
+    match = QUANTITY.fullmatch(value)
     if match is None:
         msg = "is no Kubernetes quantity; the API server would refuse the pod; write 500m, 2 or 4Gi"
         raise ValueError(msg)
@@ -58,7 +59,7 @@ def _domain(value: str) -> str:
 
 
 def _is_label(value: str) -> bool:
-    return len(value) <= _LABEL_LENGTH and DNS_LABEL.match(value) is not None
+    return len(value) <= _LABEL_LENGTH and DNS_LABEL.fullmatch(value) is not None
 
 
 def _namespace(value: str) -> str:
@@ -91,7 +92,7 @@ def _user(value: str) -> str:
 
 
 def _model_name(value: str) -> str:
-    if not re.match(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", value) or len(value) > _LABEL_LENGTH:
+    if not MODEL_NAME.fullmatch(value) or len(value) > _LABEL_LENGTH:
         msg = (
             "is no model name of a-z, 0-9, '-' and '.' (63 at most); it also names the object that "
             "carries the model; write for example granite-8b-agent"
@@ -101,7 +102,7 @@ def _model_name(value: str) -> str:
 
 
 def _endpoint(value: str) -> str:
-    if not ENDPOINT.match(value):
+    if not ENDPOINT.fullmatch(value):
         msg = "is no http(s) URL; every call to the model would fail; write http://<service>.<namespace>.svc.cluster.local:8080/v1"
         raise ValueError(msg)
     if not value.endswith("/v1"):
@@ -112,7 +113,7 @@ def _endpoint(value: str) -> str:
 
 
 def _image(value: str) -> str:
-    if not IMAGE.match(value):
+    if not IMAGE.fullmatch(value):
         msg = (
             "is no full image reference; short names resolve differently on each node; "
             "write registry/repository:tag or registry/repository@sha256:..."
@@ -166,7 +167,7 @@ def strong_secret(prefix: str) -> AfterValidator:
         if not text.startswith(prefix):
             msg = f"does not begin with {prefix}; its consumer would not take it for what it is; write {prefix}..."
             raise ValueError(msg)
-        if not re.match(r"^[-A-Za-z0-9._~+=]+$", text):
+        if not SECRET.fullmatch(text):
             msg = (
                 "has characters besides letters, digits and -._~+=; a URL, a list or a configuration "
                 "file would read it differently; write others"

@@ -90,41 +90,42 @@ def removed_limits(live, want):
     return [key for key in ("tpm", "rpm") if live["litellm_params"].get(key) and key not in want["litellm_params"]]
 
 
-def reconcile(live, declarations, retired):
-    """Yields what was done, one line per model. Raises SystemExit on a conflict, before any change."""
+def plan(live, declarations, retired):
+    """The calls that are needed, each with the line that tells of it.
+
+    Raises SystemExit with every reason why nothing may be done, before anything is.
+    """
     own = {one["model_info"]["id"]: one for one in live if one["model_info"].get("managed_by") == MARK}
     names = {declared["model"] for declared in declarations}
-    conflicts = sorted(
-        one["model_name"] for one in live if one["model_name"] in names and one["model_info"]["id"] not in own
-    )
-    if conflicts:
-        sys.exit(
-            f"{', '.join(conflicts)}: made by hand under a declared name; LiteLLM would split the calls "
-            "between both. Delete it in the portal, or rename the declared one, and run up again."
-        )
+    problems = [
+        f"{one['model_name']}: made by hand under a declared name; LiteLLM would split the calls between both. "
+        "Delete it in the portal, or rename the declared one, and run up again."
+        for one in live
+        if one["model_name"] in names and one["model_info"]["id"] not in own
+    ]
+    steps = []
     for want in map(wanted, declarations):
         name, identity = want["model_name"], want["model_info"]["id"]
         if identity not in own:
-            call("POST", "/model/new", want)
-            yield f"{name}: created"
+            steps.append((f"{name}: created", ("POST", "/model/new", want)))
         elif lost := removed_limits(own[identity], want):
-            sys.exit(
+            problems.append(
                 f"{name}: {', '.join(lost)} cannot be taken away from a registered model; write a high "
                 "number instead of removing it."
             )
         elif differs(own[identity], want):
-            call("PATCH", f"/model/{identity}/update", want)
-            yield f"{name}: updated"
+            steps.append((f"{name}: updated", ("PATCH", f"/model/{identity}/update", want)))
         else:
-            yield f"{name}: unchanged"
+            steps.append((f"{name}: unchanged", None))
     for identity, one in own.items():
         name = one["model_name"]
-        if name in names:
-            continue
-        if name not in retired:
-            sys.exit(f"{name}: registered but neither declared nor retired; add it to retiredModels to remove it.")
-        call("POST", "/model/delete", {"id": identity})
-        yield f"{name}: deleted"
+        if name in retired and name not in names:
+            steps.append((f"{name}: deleted", ("POST", "/model/delete", {"id": identity})))
+        elif name not in names:
+            problems.append(f"{name}: registered but neither declared nor retired; add it to retiredModels to remove it.")
+    if problems:
+        sys.exit("\n".join(problems))
+    return steps
 
 
 def main():
@@ -132,7 +133,9 @@ def main():
     declarations = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     retired = set(filter(None, os.environ["RETIRED"].split(",")))
     try:
-        for line in reconcile(registered(), declarations, retired):
+        for line, step in plan(registered(), declarations, retired):
+            if step:
+                call(*step)
             print(line, flush=True)
     except urllib.error.HTTPError as error:
         sys.exit(f"LiteLLM answered {error.code} to {error.url}: {error.read().decode(errors='replace')[:500]}")

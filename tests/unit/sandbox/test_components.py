@@ -100,7 +100,7 @@ def test_every_listener_stays_on_loopback(state: Path, tools: Toolchain):
     commands_ = [
         *components.etcd(tools, state, PORTS),
         *components.apiserver(tools, state, PORTS),
-        *components.kwok(tools, state),
+        *components.kwok(tools, state, routes=True),
     ]
     text = " ".join(commands_)
     assert set(re.findall(r"\d+\.\d+\.\d+\.\d+(?!\d*/)", text)) == {"127.0.0.1"}

@@ -1,0 +1,39 @@
+"""Small resources that every tier has, registered as children of the tier."""
+
+import pulumi_kubernetes as k8s
+from pulumi import Output, ResourceOptions
+
+from components import kube
+
+
+def account(name: str, scope: kube.Scope, component: str, opts: ResourceOptions) -> Output[str]:
+    """The name of a ServiceAccount for the pods of ``component``; no token is mounted."""
+    made = k8s.core.v1.ServiceAccount(
+        f"{name}-account",
+        metadata=scope.meta(component, component),
+        automount_service_account_token=False,
+        opts=opts,
+    )
+    return made.metadata.name
+
+
+def service(name: str, scope: kube.Scope, component: str, port: int, opts: ResourceOptions) -> Output[str]:
+    """The name, and so the address, of a ClusterIP Service in front of the pods of ``component``."""
+    made = k8s.core.v1.Service(
+        f"{name}-service",
+        metadata=scope.meta(component, component, kube.SKIP_AWAIT),
+        spec=kube.service(scope, component, port),
+        opts=opts,
+    )
+    return made.metadata.name
+
+
+def budget(name: str, scope: kube.Scope, component: str, size: kube.Size, opts: ResourceOptions) -> None:
+    """A PodDisruptionBudget, where there is more than one pod to keep."""
+    if size.replicas > 1:
+        k8s.policy.v1.PodDisruptionBudget(
+            f"{name}-budget",
+            metadata=scope.meta(component, component),
+            spec=kube.disruption_budget(scope, component),
+            opts=opts,
+        )
