@@ -51,6 +51,10 @@ def schema() -> dict[str, Any]:
     # Values set with --secret stand as a mapping with one key.
     for secret in definitions["SecretValues"]["properties"].values():
         secret["anyOf"] = [{"type": "object", "required": ["secure"]}]
+    # `pulumi config set` writes these as text.
+    properties["protectData"] = {"anyOf": [properties["protectData"], {"enum": ["true", "false"]}]}
+    number = properties["rolloutTimeoutSeconds"]
+    properties["rolloutTimeoutSeconds"] = {"anyOf": [number, {"type": "string", "pattern": "^[0-9]+$"}]}
     own = {f"{NAMESPACE}:{key}": value for key, value in properties.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
