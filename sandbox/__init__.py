@@ -8,7 +8,7 @@ Simulated:
 * Nodes run no containers. KWOK declares pods running and Jobs complete; an image whose
   name contains ``does-not-exist`` cannot be pulled, one with ``crash-loop`` crashes.
   ``kubectl logs`` prints a made-up line.
-* Routes are stored and validated, but nothing serves them.
+* Routes are validated and admitted by KWOK in a router's place; nothing serves them.
 * OAuthClients, Groups and Users are stored and validated; there is no OAuth server.
 * The models' InferenceServices are objects only; no model answers.
 * Volumes are bound at once and hold nothing.
@@ -18,5 +18,5 @@ Simulated:
 
 SIMULATED = """\
 Simulated here: the nodes run no containers (KWOK declares pods running and Jobs complete, logs
-are made up), Routes are not served, there is no OAuth server to log in with, no model answers,
-and volumes hold nothing. The API server, its admission, the scheduler and Pulumi are real."""
+are made up), Routes are admitted but not served, there is no OAuth server to log in with, no model
+answers, and volumes hold nothing. The API server, admission, scheduler and Pulumi are real."""
