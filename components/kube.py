@@ -49,8 +49,8 @@ class Scope:
         )
 
     def global_meta(self, component: str, name: str) -> k8s.meta.v1.ObjectMetaArgs:
-        """Metadata of a cluster-scoped object."""
-        return k8s.meta.v1.ObjectMetaArgs(name=name, labels=self.marks(component))
+        """Metadata of a cluster-scoped object, which preflight has seen to be ours or absent."""
+        return k8s.meta.v1.ObjectMetaArgs(name=name, labels=self.marks(component), annotations=HEAL)
 
     def awaited(self, heal: bool = False) -> dict[str, str]:
         """Annotations of a workload that `up` waits for."""
