@@ -79,9 +79,9 @@ def _pod(args: FrontendArgs, server: Input[str], account: Input[str]) -> kube.Po
             # The image includes *.conf of this directory in its server block. Nothing is
             # mounted at /tmp, where the image keeps files of its own.
             volumes.config_files("server", _SERVER, server),
-            volumes.scratch("/run"),
-            volumes.scratch("/var/lib/nginx/tmp", "128Mi"),
-            volumes.scratch("/var/log/nginx"),
+            volumes.scratch("/run", "16Mi"),
+            volumes.scratch("/var/lib/nginx/tmp"),
+            volumes.scratch("/var/log/nginx", "16Mi"),
         ],
         service_account=account,
         startup=probes.tcp(PORT, period=2, failures=60),

@@ -1,7 +1,7 @@
 """Gateway tier: the LiteLLM proxy, its schema migration, Service and Route."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi_kubernetes as k8s
@@ -134,7 +134,7 @@ def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         pods,
         {"DISABLE_SCHEMA_UPDATE": "false", "LITELLM_MIGRATION_DIR": "/tmp/migrations"},
         name="migration",
-        size=args.size,
+        size=replace(args.size, replicas=1),
         command=["python3", "/etc/litellm/migrate.py"],
     )
 

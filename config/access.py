@@ -15,7 +15,7 @@ class Access(Entry):
 
     admins: Members | None = Field(
         default=None,
-        description="Members of the Group litemaas-admins (portal administrators). Default: the group is made, its members are left to whoever manages them.",
+        description="Members of the Group litemaas-admins (portal administrators); whoever else is put in by hand is taken out by the next up that changes or refreshes it. Default: the group is made, its members are left to whoever manages them.",
         examples=[["alice"]],
     )
     readonly: Members | None = Field(

@@ -17,6 +17,8 @@ run() { psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname "$1"; }
 make_database() {
   export ROLE=$1 DATABASE=$2 ROLE_PASSWORD=$3
   run postgres <<'SQL'
+-- A statement that fails is logged with its text, and here with the password.
+SET log_min_error_statement = panic;
 \getenv role ROLE
 \getenv database DATABASE
 \getenv password ROLE_PASSWORD

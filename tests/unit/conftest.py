@@ -1,0 +1,48 @@
+"""Runs of the whole program that many tests look at; each is made once."""
+
+import pytest
+
+from tests import harness
+
+DEMO = {
+    "clusterDomain": harness.DOMAIN,
+    "models": ["granite-8b-agent", "mistral-3-int4"],
+    "access": {"admins": ["alice"]},
+    "protectData": False,
+}
+PRODUCTION = {
+    "clusterDomain": harness.DOMAIN,
+    "namespace": "portal",
+    "profile": "production",
+    "models": [
+        {
+            "name": "embedder",
+            "endpoint": "https://embedder.example.com/v1",
+            "servedName": "intfloat/e5",
+            "contextLength": 512,
+            "inputPrice": 1e-07,
+            "embedding": True,
+            "rpm": 600,
+        }
+    ],
+    "access": {"admins": ["alice", "bob"], "readonly": ["carol"], "users": [], "initialAdmins": ["dave"]},
+    "images": {"pullSecret": "registry-login"},
+    "storage": {"postgres": {"size": "50Gi", "storageClass": "fast"}},
+    "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
+}
+
+
+@pytest.fixture(scope="session")
+def demo() -> harness.Run:
+    return harness.run_program(DEMO)
+
+
+@pytest.fixture(scope="session")
+def production() -> harness.Run:
+    return harness.run_program(PRODUCTION)
+
+
+@pytest.fixture(params=["demo", "production"])
+def run(request: pytest.FixtureRequest) -> harness.Run:
+    """Either profile."""
+    return request.getfixturevalue(request.param)
