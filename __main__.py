@@ -34,8 +34,8 @@ gc.freeze()
 
 stack = pulumi.get_stack()
 settings = load()
-domain, cluster = prepare(settings, stack)
-urls = Addresses(namespace=settings.namespace, domain=domain)
+facts, cluster = prepare(settings, stack)
+urls = Addresses(namespace=settings.namespace, domain=facts.domain)
 
 
 def size(wanted: Sizing) -> Size:
@@ -63,6 +63,7 @@ scope = Scope(
     labels=identity(stack),
     timeout_seconds=settings.rollout_timeout_seconds,
     pull_secret=images.pull_secret,
+    autoscaled=facts.autoscaled,
     on_failure=ErrorHook("explain-failure", explainer(cluster, settings.namespace)),
 )
 

@@ -91,7 +91,7 @@ class Backend(ComponentResource):
             metadata=scope.meta("backend", "backend", scope.awaited(heal=True)),
             spec=kube.deployment(scope, "backend", pod, recreate=True),
             # URLs are known long before roles exist and models are registered.
-            opts=scope.workload(self, depends_on=args.ready),
+            opts=scope.workload(self, "backend", depends_on=args.ready),
         )
         service = parts.service(name, scope, "backend", PORT, child)
         self.service = service

@@ -65,7 +65,7 @@ class Cache(ComponentResource):
             f"{name}-redis",
             metadata=scope.meta("redis", "redis", scope.awaited(heal=True)),
             spec=kube.deployment(scope, "redis", pod, recreate=True),
-            opts=scope.workload(self),
+            opts=scope.workload(self, "redis"),
         )
         service = parts.service(name, scope, "redis", PORT, child)
         self.host = service

@@ -61,7 +61,7 @@ class Database(ComponentResource):
         service = parts.service(name, scope, "postgres", PORT, child)
         server = k8s.apps.v1.StatefulSet(
             f"{name}-server",
-            metadata=scope.meta("postgres", "postgres", scope.awaited()),
+            metadata=scope.meta("postgres", "postgres", scope.awaited(heal=True)),
             spec=_stateful_set(args, service, account, passwords.metadata.name),
             opts=scope.workload(self, protect=args.protect),
         )

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from pulumi import ErrorHookArgs, log
+from pulumi.runtime import is_dry_run
 
 _EVENTS, _LOG_LINES = 6, 8
 
@@ -25,6 +26,10 @@ def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool
     """An error hook that prints states, events and last log lines of the failed workload's pods."""
 
     def explain(failure: ErrorHookArgs) -> bool:
+        # A refused or conflicting object never got as far as its pods; at preview nothing did.
+        refused = any(word in error for error in failure.errors for word in ("conflict", "is invalid", "forbidden"))
+        if refused or is_dry_run():
+            return False
         # A diagnosis that fails must not hide the failure itself.
         try:
             inputs = failure.new_inputs or failure.old_inputs or {}
@@ -50,7 +55,8 @@ def describe(cluster: Reader, namespace: str, workload: str, labels: Mapping[str
     if not pods:
         lines.append("  none: the controller could not make one; its events:")
         lines += _events(cluster, base, None, component)
-    for pod in pods:
+    # A Job that is run again has the pods of its earlier successes beside it.
+    for pod in [each for each in pods if each.get("status", {}).get("phase") != "Succeeded"]:
         lines += _pod(cluster, base, pod)
     lines.append(f"Look further: oc get pods,events -n {namespace}; run up again once the cause is gone.")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
-from components.kube import Scope
+from components.kube import HEAL, Scope
 
 # OpenShift's network operator fills a ConfigMap with this label with the system's and the
 # proxy's certificate authorities, under the key ca-bundle.crt.
@@ -34,7 +34,7 @@ class Foundation(ComponentResource):
         }
         space = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.scope.namespace, labels=labels),
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=args.scope.namespace, labels=labels, annotations=HEAL),
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
         self.namespace = space.metadata.name

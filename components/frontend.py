@@ -51,7 +51,7 @@ class Frontend(ComponentResource):
             f"{name}-nginx",
             metadata=scope.meta("frontend", "frontend", scope.awaited(heal=True)),
             spec=kube.deployment(scope, "frontend", pod),
-            opts=scope.workload(self),
+            opts=scope.workload(self, "frontend"),
         )
         service = parts.service(name, scope, "frontend", PORT, child)
         parts.budget(name, scope, "frontend", args.size, child)

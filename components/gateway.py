@@ -70,7 +70,7 @@ class Gateway(ComponentResource):
             metadata=scope.meta("litellm", "litellm", scope.awaited(heal=True)),
             spec=kube.deployment(scope, "litellm", _proxy(args, **pods)),
             # Pods only check the schema; they must not start on an old one.
-            opts=scope.workload(self, depends_on=[migration]),
+            opts=scope.workload(self, "litellm", depends_on=[migration]),
         )
         service = parts.service(name, scope, "litellm", PORT, child)
         parts.budget(name, scope, "litellm", args.size, child)

@@ -17,8 +17,8 @@ FILES = Path(__file__).with_name("files")
 # A Service is ready when it is stored; Pulumi would wait ten seconds for endpoints
 # that the Deployments wait for anyway (engine.md section 8).
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-# Lets `up --refresh` heal what another manager changed. Only for objects whose whole
-# content is ours and which preflight has seen to be ours (engine.md section 4).
+# Lets `up --refresh` heal what another manager changed, and `preview --refresh` show it. Only
+# for objects that preflight has seen to be ours, never for Secrets and claims (engine.md section 4).
 HEAL = {"pulumi.com/patchForce": "true"}
 
 
@@ -30,6 +30,7 @@ class Scope:
     labels: Mapping[str, str]
     timeout_seconds: int
     pull_secret: str | None = None
+    autoscaled: frozenset[str] = frozenset()
     on_failure: ErrorHook | None = None
 
     def within(self, namespace: Input[str]) -> "Scope":
@@ -57,11 +58,19 @@ class Scope:
         return {"pulumi.com/timeoutSeconds": str(self.timeout_seconds)} | (HEAL if heal else {})
 
     def workload(
-        self, parent: Resource, depends_on: Sequence[Resource] | None = None, protect: bool | None = None
+        self,
+        parent: Resource,
+        component: str | None = None,
+        depends_on: Sequence[Resource] | None = None,
+        protect: bool | None = None,
     ) -> ResourceOptions:
-        """Options of a workload: a failure to become ready prints the pods' states."""
+        """Options of what `up` waits for: a failure to become ready prints the reason.
+
+        ``component`` names a Deployment: where an autoscaler sizes it, its replicas are left alone.
+        """
         hooks = ResourceHookBinding(on_error=[self.on_failure]) if self.on_failure else None
-        return ResourceOptions(parent=parent, depends_on=depends_on, protect=protect, hooks=hooks)
+        left = ["spec.replicas"] if component in self.autoscaled else None
+        return ResourceOptions(parent=parent, depends_on=depends_on, protect=protect, hooks=hooks, ignore_changes=left)
 
 
 @dataclass(frozen=True, kw_only=True)

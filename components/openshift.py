@@ -56,11 +56,7 @@ def route(
     service: Input[str],
     opts: ResourceOptions,
 ) -> Manifest:
-    """A Route with edge TLS that redirects plain HTTP.
-
-    A namespace admin may set a host but not change one, hence the replacement.
-    """
-    opts = ResourceOptions.merge(opts, ResourceOptions(replace_on_changes=["spec.host"]))
+    """A Route with edge TLS that redirects plain HTTP."""
     spec = {
         "host": host,
         "to": {"kind": "Service", "name": service, "weight": 100},
@@ -99,4 +95,9 @@ def group(
 ) -> Manifest:
     """A Group. ``users`` None leaves its members to others: the field is not written at all."""
     fields: Mapping[str, object] = {} if users is None else {"users": list(users)}
+    if users is None:
+        # At any real update the provider would take over the members that kubectl wrote,
+        # and drop them as no longer declared: so there must be no update.
+        others = ["users", "metadata.labels", "metadata.annotations"]
+        opts = ResourceOptions.merge(opts, ResourceOptions(ignore_changes=others))
     return Manifest(name, api_version="user.openshift.io/v1", kind="Group", metadata=metadata, fields=fields, opts=opts)

@@ -21,7 +21,7 @@ def service(name: str, scope: kube.Scope, component: str, port: int, opts: Resou
     """The name, and so the address, of a ClusterIP Service in front of the pods of ``component``."""
     made = k8s.core.v1.Service(
         f"{name}-service",
-        metadata=scope.meta(component, component, kube.SKIP_AWAIT),
+        metadata=scope.meta(component, component, kube.SKIP_AWAIT | kube.HEAL),
         spec=kube.service(scope, component, port),
         opts=opts,
     )

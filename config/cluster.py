@@ -94,5 +94,7 @@ class Cluster:
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             msg = f"the API server of context {self.context} does not accept your login; log in again with `oc login`"
             raise UnreachableError(msg)
-        decoded: Json = response.json() if response.content else {}
+        # A group that is not served is answered in plain text.
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        decoded: Json = response.json() if is_json else {}
         return Answer(response.status_code, decoded)

@@ -137,6 +137,12 @@ def resized(settings: Settings, found: Iterable[tuple[Owned, Json]]) -> list[Pro
     return []
 
 
+def autoscaled(scalers: Json) -> frozenset[str]:
+    """The Deployments whose replicas a HorizontalPodAutoscaler sets, from a list of those."""
+    targets = [item["spec"]["scaleTargetRef"] for item in scalers.get("items", [])]
+    return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
+
+
 def vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:
     declared = {model.name for model in settings.models} | set(settings.retired_models)
     offered = {item["metadata"]["labels"][NAME_LABEL] for item in deployed}

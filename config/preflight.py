@@ -5,6 +5,7 @@ Runs at preview and at up alike, asks only, and reports everything it finds at o
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from pulumi import RunError
 
@@ -27,34 +28,48 @@ _VERBS = ("get", "create", "patch", "delete")
 _WORKERS = 6
 
 
-def prepare(settings: Settings, stack: str) -> tuple[str, Cluster]:
-    """The cluster's apps domain and a connection, once cluster and settings agree.
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the cluster knows: its apps domain, and which of our Deployments an autoscaler sizes."""
+
+    domain: str
+    autoscaled: frozenset[str]
+
+
+def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
+    """Facts and a connection, once cluster and settings agree.
 
     ``stack`` is the value of the identity label. Raises RunError, which Pulumi prints
     without a traceback, with every problem found.
     """
     try:
         cluster = Cluster(settings.context)
-        domain, problems = check(settings, stack, cluster)
+        facts, problems = check(settings, stack, cluster)
     except UnreachableError as error:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
-    if problems or domain is None:
+    if problems or facts is None:
         raise RunError(summary(problems, _headline(stack)))
-    return domain, cluster
+    return facts, cluster
 
 
 def _headline(stack: str) -> str:
     return f"The cluster is not ready for stack {stack}"
 
 
-def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[str | None, list[Problem]]:
-    """The cluster's apps domain (None: unknown, which is a problem too) and all problems. Raises UnreachableError."""
+def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | None, list[Problem]]:
+    """What the cluster knows (None without a domain, which is a problem too) and all problems.
+
+    Raises UnreachableError.
+    """
     # One question first: an unreachable server is then reported once, after one time-out.
     groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
     objects, rights = findings.planned(settings), _rights(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
         models = pool.submit(cluster.read, _models_path(settings.namespace, stack))
+        scalers = pool.submit(
+            cluster.read, f"/apis/autoscaling/v2/namespaces/{settings.namespace}/horizontalpodautoscalers"
+        )
         found = list(zip(objects, pool.map(cluster.read, [one.path for one in objects]), strict=True))
         allowed = list(zip(rights, pool.map(cluster.allowed, *zip(*rights, strict=True)), strict=True))
     domain, problems = _domain(settings, ingress.result().get("spec", {}).get("domain"))
@@ -70,7 +85,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[str | None,
     problems += findings.foreign_redirects(found, settings.namespace, domain)
     problems += findings.resized(settings, found)
     problems += findings.vanished(settings, models.result().get("items", []))
-    return domain, problems
+    facts = Facts(domain=domain, autoscaled=findings.autoscaled(scalers.result())) if domain else None
+    return facts, problems
 
 
 def _models_path(namespace: str, stack: str) -> str:

@@ -187,3 +187,14 @@ def test_the_labels_in_every_workload_are_where_the_hook_looks_for_them(demo):
         labels = one.inputs["spec"]["template"]["metadata"]["labels"]
         text = diagnosis.describe(FakeReader([pod()]), "litemaas", one.name, labels)
         assert labels["app.kubernetes.io/component"] in text
+
+
+def test_a_refused_object_is_not_explained_by_its_pods(monkeypatch):
+    """It never got that far: the text would point to the wrong cause."""
+    said = []
+    monkeypatch.setattr(log, "error", said.append)
+    errors = ["Server-Side Apply field conflict detected", 'Route "x" is invalid: spec: ...']
+    for error in errors:
+        failure = ErrorHookArgs(urn="u", id="i", name="n", type="t", failed_operation="update", errors=[error])
+        assert diagnosis.explainer(FakeReader(), "litemaas")(failure) is False
+    assert said == []

@@ -119,10 +119,17 @@ def test_a_route_names_a_service_and_a_port_that_exist(run):
         assert route.inputs["spec"]["port"]["targetPort"] in ports
 
 
-def test_a_changed_host_replaces_the_route_and_changes_nothing_on_the_spot(run):
-    """A namespace admin may set a host, not change one."""
+def test_a_changed_host_changes_the_route_on_the_spot(run):
+    """Whoever may make OAuthClients may change hosts; a replacement would be dry-run against the old Route."""
     for route in run.find("Route"):
-        assert route.replace_on_changes == ("spec.host",), route.urn
+        assert route.replace_on_changes == (), route.urn
+
+
+def test_a_group_whose_members_are_others_is_never_updated(run):
+    """At any update the provider would take over the members that kubectl wrote, and drop them."""
+    for group in run.find("Group"):
+        left = () if "users" in group.inputs else ("users", "metadata.labels", "metadata.annotations")
+        assert group.ignore_changes == left, group.urn
 
 
 def test_up_waits_until_a_router_has_admitted_each_route(run):
@@ -133,14 +140,14 @@ def test_up_waits_until_a_router_has_admitted_each_route(run):
         assert route.error_hooks == ("explain-failure",), f"{route.urn} would fail without the router's reason"
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Route", "OAuthClient", "Group"])
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Namespace", "Service", "Route", "OAuthClient", "Group"])
 def test_what_is_wholly_ours_is_healed_when_somebody_changed_it(kind, run):
     for one in run.find(kind):
         assert one.annotations["pulumi.com/patchForce"] == "true", one.urn
 
 
 def test_what_others_may_write_to_is_not_taken_by_force(run):
-    for kind in ("Namespace", "ConfigMap", "StatefulSet", "PersistentVolumeClaim"):
+    for kind in ("Secret", "ConfigMap", "PersistentVolumeClaim", "ServiceAccount"):
         for one in run.find(kind):
             assert "pulumi.com/patchForce" not in one.annotations, one.urn
 

@@ -261,3 +261,11 @@ def test_the_paths_that_preflight_asks_are_those_of_the_objects(demo):
         space = f"/namespaces/{one.namespace}" if one.namespace else ""
         plural = plurals.get(one.kind, f"{one.kind.lower()}s")
         assert one.path == f"{prefix}{space}/{plural}/{one.name}"
+
+
+def test_replicas_under_an_autoscaler_are_left_to_it():
+    scalers = {"items": [{"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "litellm"}}}]}
+    double = cluster({"/apis/autoscaling/v2/namespaces/litemaas/horizontalpodautoscalers": Answer(200, scalers)})
+    run = harness.run_program(DEMO, cluster=double)
+    left = {one.metadata["name"]: one.ignore_changes for one in run.find("Deployment")}
+    assert left == {"litellm": ("spec.replicas",), "backend": (), "frontend": (), "redis": ()}

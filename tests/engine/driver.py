@@ -1,0 +1,336 @@
+"""A project folder of its own on a sandbox of its own: what the engine tests drive."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.cluster import Sandbox
+from sandbox.paths import CHECKOUT, VENV
+
+Json = dict[str, Any]
+PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "config")
+NAMESPACE, DOMAIN = "litemaas", "apps.sandbox.example.com"
+SETTINGS: Json = {
+    "clusterDomain": DOMAIN,
+    "namespace": NAMESPACE,
+    "protectData": False,
+    "rolloutTimeoutSeconds": 60,
+    "models": ["granite-8b-agent", "mistral-3-int4"],
+    "access": {"admins": ["alice"], "readonly": ["carol"]},
+}
+GRANITE = {
+    "name": "granite-8b-agent",
+    "endpoint": "http://granite-8b-agent-predictor.private-ai.svc.cluster.local:8080/v1",
+    "contextLength": 16384,
+    "tools": True,
+}
+# Steps that change nothing.
+QUIET = {"same", "read", "refresh"}
+RENEWED = {"Lease", "Event", "Node"}
+# The sandbox' volumes outlive their claims by a moment.
+LEFT_TO_THE_CLUSTER = {"PersistentVolume"}
+# Longer than any single command here: a test that hangs fails with what was said until then.
+COMMAND_SECONDS = 240
+ADMINS, READONLY, USERS = GROUPS = ("litemaas-admins", "litemaas-readonly", "litemaas-users")
+
+
+def copy_program(folder: Path) -> Path:
+    """A copy of the program, so that nothing a test does, bytecode included, ends up in the checkout."""
+    folder.mkdir(parents=True)
+    for name in PROGRAM:
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def execute(
+    command: list[str], env: Mapping[str, str], folder: Path, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, or stop it with all that it started."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(stdin, timeout=COMMAND_SECONDS)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan. ``diff`` holds the paths that differ, ``old`` and ``new`` the inputs."""
+
+    op: str
+    urn: str
+    diff: frozenset[str]
+    old: Json
+    new: Json
+
+    @property
+    def kind(self) -> str:
+        """The last part of the resource's type: ``Deployment``, ``Route``, ``Model``."""
+        return self.urn.split("::")[2].split("$")[-1].split(":")[-1]
+
+    @property
+    def name(self) -> str:
+        """The resource's name in the program."""
+        return self.urn.rsplit("::", 1)[1]
+
+
+class Project:
+    """A Pulumi project folder with one stack, on one cluster."""
+
+    def __init__(self, folder: Path, program: Path, env: Mapping[str, str], stack: str) -> None:
+        """Make folder and stack; several projects may share a folder, each with its own stack."""
+        self.folder, self.stack, self.env = folder, stack, dict(env)
+        self.file = folder / f"Pulumi.{stack}.yaml"
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in [*program.iterdir(), VENV]:
+            if source.name != "__pycache__" and not (folder / source.name).exists():
+                (folder / source.name).symlink_to(source)
+        self.run("stack", "init", stack, "--no-select")
+
+    def run(self, *args: str, expect: int | None = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run ``pulumi``. Fails with everything it said if its exit code is not ``expect`` (None: any)."""
+        done = execute(["pulumi", *args, "--non-interactive", "--color=never"], self.env, self.folder, stdin)
+        said = f"pulumi {' '.join(args)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        if expect == 0:
+            assert done.returncode == 0, said
+        elif expect is not None:
+            assert done.returncode != 0, said
+        return done
+
+    def pulumi(self, *args: str, expect: int | None = 0) -> str:
+        """Run ``pulumi`` on the stack; everything it printed. ``expect`` 1 stands for any failure."""
+        done = self.run(*args, "--stack", self.stack, expect=expect)
+        return done.stdout + done.stderr
+
+    def up(self, *args: str, expect: int | None = 0) -> str:
+        """``pulumi up`` without its own preview."""
+        return self.pulumi("up", "--yes", "--skip-preview", *args, expect=expect)
+
+    def preview(self, *args: str, expect: int | None = 0) -> str:
+        """``pulumi preview`` as a person reads it."""
+        return self.pulumi("preview", *args, expect=expect)
+
+    def destroy(self, *args: str, expect: int | None = 0) -> str:
+        """``pulumi destroy`` without its own preview."""
+        return self.pulumi("destroy", "--yes", "--skip-preview", *args, expect=expect)
+
+    def refused(self, *args: str) -> str:
+        """The text of a preview that has to be refused by the program, not by a crash of it."""
+        said = self.preview(*args, expect=1)
+        assert "Traceback" not in said, said
+        assert "nothing was touched" in said, said
+        return said
+
+    def preview_json(self, *args: str) -> list[Step]:
+        """The steps of a plan that change something."""
+        done = self.run("preview", "--json", *args, "--stack", self.stack, expect=None)
+        assert done.stdout.startswith("{"), done.stdout + done.stderr
+        plan = json.loads(done.stdout)
+        # The plan itself is thousands of lines; the reason of a failure is a few.
+        assert done.returncode == 0, "\n".join(each["message"] for each in plan["diagnostics"])
+        return [_step(each) for each in plan["steps"] if each["op"] not in QUIET]
+
+    def export(self, *args: str) -> Json:
+        """The stack's state."""
+        return json.loads(self.run("stack", "export", *args, "--stack", self.stack).stdout)
+
+    def resources(self) -> list[Json]:
+        """What the state lists, besides the stack itself."""
+        found = self.export()["deployment"].get("resources") or []
+        return [each for each in found if each["type"] != "pulumi:pulumi:Stack"]
+
+    def outputs(self) -> Json:
+        """The stack's outputs; secrets as ``[secret]``."""
+        return json.loads(self.run("stack", "output", "--json", "--stack", self.stack).stdout)
+
+    def config(self) -> Json:
+        """The settings in the stack file, without their prefix."""
+        found: Json = yaml.safe_load(self.file.read_text()).get("config") or {}
+        return {key.removeprefix("litemaas:"): value for key, value in found.items()}
+
+    def write_config(self, settings: Mapping[str, Any]) -> None:
+        """Replace all settings; what Pulumi itself keeps in the file stays."""
+        kept = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
+        kept["config"] = {key if ":" in key else f"litemaas:{key}": value for key, value in settings.items()}
+        self.file.write_text(yaml.safe_dump(kept, sort_keys=False))
+
+    def change(self, **settings: Any) -> None:
+        """Change some settings; None removes one."""
+        merged = self.config() | settings
+        self.write_config({key: value for key, value in merged.items() if value is not None})
+
+    def set_secret(self, path: str, value: str) -> None:
+        """``pulumi config set --secret``, as a person would; the value through standard input."""
+        self.run("config", "set", "--secret", "--path", f"litemaas:{path}", "--stack", self.stack, stdin=value)
+
+    def state_files(self) -> list[Path]:
+        """Every file in which the engine keeps something: state, history, backups, workspace."""
+        backend = Path(urllib.parse.urlparse(self.env["PULUMI_BACKEND_URL"]).path)
+        found = [*backend.rglob("*"), *Path(self.env["PULUMI_HOME"]).rglob("*"), *self.folder.glob("Pulumi.*")]
+        return [each for each in found if each.is_file() and not each.is_symlink() and each.stat().st_size < 20_000_000]
+
+
+def _step(raw: Json) -> Step:
+    old, new = (raw.get(each) or {} for each in ("oldState", "newState"))
+    return Step(
+        op=raw["op"],
+        urn=raw["urn"],
+        diff=frozenset(raw.get("detailedDiff") or ()),
+        old=old.get("inputs") or {},
+        new=new.get("inputs") or {},
+    )
+
+
+class Cluster:
+    """What tests ask and do behind the program's back."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        """Look at the sandbox' API server."""
+        self.sandbox, self.env = sandbox, sandbox.env()
+        self._client = sandbox.client()
+
+    def request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:
+        """One request as administrator."""
+        return self._client.request(method, path, body, kind)
+
+    def kubectl(self, *args: str, stdin: str | None = None) -> str:
+        """Run kubectl; fails with what it said."""
+        done = execute(["kubectl", *args], self.env, self.sandbox.state, stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(args)}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def get(self, resource: str, name: str, namespace: str | None = NAMESPACE) -> Json:
+        """One object."""
+        return json.loads(self.kubectl("get", resource, name, *_in(namespace), "-o", "json"))
+
+    def items(self, resource: str, namespace: str | None = NAMESPACE, *args: str) -> list[Json]:
+        """Objects of a kind in a namespace (None: all of the cluster)."""
+        where = ["-A"] if namespace is None else _in(namespace)
+        return json.loads(self.kubectl("get", resource, *where, *args, "-o", "json"))["items"]
+
+    def patch(self, resource: str, name: str, patch: Json, namespace: str | None = NAMESPACE) -> None:
+        """``kubectl patch --type merge``."""
+        self.kubectl("patch", resource, name, *_in(namespace), "--type=merge", "-p", json.dumps(patch))
+
+    def apply_as(self, manager: str, manifest: Json) -> None:
+        """``kubectl apply --server-side --force-conflicts`` under another manager's name."""
+        text = json.dumps(manifest)
+        self.kubectl("apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-", stdin=text)
+
+    def labelled(self, stack: str) -> list[str]:
+        """Everything in the API server that carries the stack's label, over all kinds that can be listed."""
+        found: set[str] = set()
+        for path, kind in self._listable():
+            listed = self.request("GET", f"{path}?labelSelector=app.kubernetes.io/instance%3D{stack}")
+            for each in listed["items"]:
+                meta = each["metadata"]
+                found.add(f"{kind} {meta.get('namespace', '')}/{meta['name']}")
+        return sorted(found)
+
+    def namespaces(self) -> set[str]:
+        """Names of all namespaces."""
+        return {each["metadata"]["name"] for each in self.request("GET", "/api/v1/namespaces")["items"]}
+
+    def everything(self) -> list[Json]:
+        """Every object of every kind, events included."""
+        found = []
+        for path, kind in self._listable():
+            listed = self.request("GET", path)
+            found += [{"kind": kind, **each} for each in listed["items"]]
+        return found
+
+    def fingerprint(self) -> dict[str, str]:
+        """Versions of all objects, to see whether a run touched anything; those that controllers renew excepted."""
+        return {
+            f"{each['kind']} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}": each["metadata"][
+                "resourceVersion"
+            ]
+            for each in self.everything()
+            if each["kind"] not in RENEWED and "resourceVersion" in each["metadata"]
+        }
+
+    def touched_since(self, before: Mapping[str, str]) -> list[str]:
+        """Objects that came, went or changed since a :meth:`fingerprint`."""
+        now = self.fingerprint()
+        return sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
+
+    def _listable(self) -> Iterable[tuple[str, str]]:
+        """URL path and kind of all resources that can be listed, in their preferred version."""
+        groups = self.request("GET", "/apis")["groups"]
+        bases = ["/api/v1", *(f"/apis/{each['preferredVersion']['groupVersion']}" for each in groups)]
+        for base in bases:
+            for each in self.request("GET", base)["resources"]:
+                if "list" in each["verbs"] and "/" not in each["name"]:
+                    yield f"{base}/{each['name']}", each["kind"]
+
+
+def _in(namespace: str | None) -> list[str]:
+    return ["-n", namespace] if namespace else []
+
+
+def generated(project: Project) -> dict[str, str]:
+    """Every secret of the stack in clear, by name, as whoever has the passphrase can read it."""
+    resources = project.export("--show-secrets")["deployment"]["resources"]
+    kept = [each for each in resources if each["type"] == "pulumi:index:Stash"]
+    return {
+        each["urn"].rsplit("credentials-", 1)[1]: json.loads(each["outputs"]["output"]["plaintext"]) for each in kept
+    }
+
+
+def stored(cluster: Cluster, namespace: str) -> str:
+    """The whole content of a namespace's Secrets, in clear."""
+    return "\n".join(
+        base64.b64decode(value).decode()
+        for each in cluster.items("secrets", namespace)
+        for value in (each.get("data") or {}).values()
+    )
+
+
+def spellings(value: str) -> set[str]:
+    """The forms in which a secret could show: clear, percent-encoded, and base64 at any offset."""
+    raw = value.encode()
+    forms = {value, urllib.parse.quote(value, safe=""), json.dumps(value)[1:-1]}
+    for offset in range(3):
+        coded = base64.b64encode(b"\0" * offset + raw).decode()
+        # Characters at both ends also depend on the neighbours of the secret.
+        forms.add(coded[(0, 2, 3)[offset] : len(coded) - 4].rstrip("="))
+    return {each for each in forms if len(each) > 8}
+
+
+def leaks(text: str, values: Mapping[str, str]) -> list[str]:
+    """Names of the secrets that show in a text."""
+    return sorted(name for name, value in values.items() if any(form in text for form in spellings(value)))
+
+
+def counts(said: str) -> dict[str, int]:
+    """What a run says it did: ``{"created": 3, "unchanged": 60}``."""
+    tail = said.rpartition("Resources:")[2].partition("Duration")[0]
+    return {word: int(number) for number, word in re.findall(r"(\d+) (?:to )?([a-z]+)\n", tail)}

@@ -1,0 +1,270 @@
+"""What is changed behind the program's back is shown by `preview --refresh` and healed by `up --refresh`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.cluster import Sandbox
+from tests.engine.driver import (
+    ADMINS,
+    DOMAIN,
+    NAMESPACE,
+    READONLY,
+    SETTINGS,
+    USERS,
+    Cluster,
+    Json,
+    Project,
+)
+
+CLIENT = "litemaas-oauth-client"
+TIMEOUT = "haproxy.router.openshift.io/timeout"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field that somebody changes: where it is and how the program names the object."""
+
+    resource: str
+    name: str
+    row: str
+    read: Callable[[Json], Any]
+    patch: Json
+    namespace: str | None = NAMESPACE
+
+
+def _image(each: Json) -> str:
+    return each["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+def _containers(name: str, image: str) -> Json:
+    return {"spec": {"template": {"spec": {"containers": [{"name": name, "image": image}]}}}}
+
+
+ROUTE_TIMEOUT = Field(
+    "route",
+    "litellm",
+    "gateway-route",
+    lambda each: each["metadata"]["annotations"][TIMEOUT],
+    {"metadata": {"annotations": {TIMEOUT: "1s"}}},
+)
+ROUTE_POLICY = Field(
+    "route",
+    "litemaas",
+    "frontend-litemaas",
+    lambda each: each["spec"]["tls"]["insecureEdgeTerminationPolicy"],
+    {"spec": {"tls": {"insecureEdgeTerminationPolicy": "Allow"}}},
+)
+IMAGE = Field("deployment", "frontend", "frontend-nginx", _image, _containers("frontend", "quay.io/example/changed:1"))
+REPLICAS = Field(
+    "deployment", "litellm", "gateway-proxy", lambda each: each["spec"]["replicas"], {"spec": {"replicas": 3}}
+)
+GRANT = Field("oauthclient", CLIENT, "oauth-client", lambda each: each["grantMethod"], {"grantMethod": "prompt"}, None)
+SECRET = Field("oauthclient", CLIENT, "oauth-client", lambda each: each["secret"], {"secret": "set-by-hand"}, None)
+MEMBER = Field("group", READONLY, f"oauth-{READONLY}", lambda each: each["users"], {"users": ["mallory"]}, None)
+SELECTOR = Field(
+    "service",
+    "redis",
+    "cache-service",
+    lambda each: each["spec"]["selector"],
+    {"spec": {"selector": {"app.kubernetes.io/component": "nothing"}}},
+)
+DATABASE = Field(
+    "statefulset", "postgres", "database-server", _image, {"spec": {"template": {"spec": {"containers": None}}}}
+)
+POLICY = Field(
+    "namespace",
+    NAMESPACE,
+    "foundation-namespace",
+    lambda each: each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
+    {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
+    None,
+)
+WORKLOADS_AND_ROUTES = (ROUTE_TIMEOUT, ROUTE_POLICY, IMAGE, REPLICAS)
+LOGIN = (GRANT, SECRET, MEMBER)
+THE_REST = (SELECTOR, DATABASE, POLICY)
+
+
+@pytest.fixture(scope="module")
+def drifting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of its own: what happens here must not reach other tests."""
+    with Sandbox(tmp_path_factory.mktemp("drift") / "state", name="drift", domain=DOMAIN) as running:
+        yield Cluster(running)
+
+
+@pytest.fixture(scope="module")
+def stack(drifting: Cluster, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The deployed stack that is tampered with."""
+    project = Project(tmp_path_factory.mktemp("drift") / "project", program, drifting.env, "drift")
+    project.write_config(SETTINGS)
+    project.up()
+    return project
+
+
+@pytest.fixture(autouse=True)
+def restored(request: pytest.FixtureRequest, stack: Project) -> Iterator[None]:
+    """Each test heals what it changed; one that failed must not fail those after it."""
+    failures = request.session.testsfailed
+    yield
+    stack.write_config(SETTINGS)
+    if request.session.testsfailed == failures:
+        return
+    env = stack.env
+    stack.env = env | {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
+    stack.up("--refresh")
+    stack.env = env
+
+
+def tamper(cluster: Cluster, field: Field) -> None:
+    """Change it as a person with kubectl does."""
+    if field is IMAGE or field is DATABASE:
+        container = "frontend" if field is IMAGE else "postgres"
+        image = f"{container}=quay.io/example/changed:1"
+        cluster.kubectl("set", "image", "-n", NAMESPACE, f"{field.resource}/{field.name}", image)
+    elif field is REPLICAS:
+        cluster.kubectl("scale", "-n", NAMESPACE, "deployment/litellm", "--replicas=3")
+    else:
+        cluster.patch(field.resource, field.name, field.patch, field.namespace)
+
+
+@pytest.mark.parametrize(
+    "fields", [WORKLOADS_AND_ROUTES, LOGIN, THE_REST], ids=["workloads and routes", "login", "the rest"]
+)
+def test_what_kubectl_changed_is_shown_and_healed(stack: Project, drifting: Cluster, fields: tuple[Field, ...]) -> None:
+    wanted = [each.read(drifting.get(each.resource, each.name, each.namespace)) for each in fields]
+    for each in fields:
+        tamper(drifting, each)
+    changed = [each.read(drifting.get(each.resource, each.name, each.namespace)) for each in fields]
+    assert all(before != after for before, after in zip(wanted, changed, strict=True))
+    shown = {step.name for step in stack.preview_json("--refresh")}
+    assert shown == {each.row for each in fields}
+    stack.up("--refresh")
+    now = [each.read(drifting.get(each.resource, each.name, each.namespace)) for each in fields]
+    assert now == wanted
+
+
+def test_what_another_manager_took_over_is_shown_and_healed_without_a_conflict(
+    stack: Project, drifting: Cluster
+) -> None:
+    route, client = drifting.get("route", "litellm"), drifting.get("oauthclient", CLIENT, None)
+    image = _image(drifting.get("deployment", "frontend"))
+    drifting.apply_as(
+        "argo",
+        {
+            "apiVersion": "route.openshift.io/v1",
+            "kind": "Route",
+            "metadata": {"name": "litellm", "namespace": NAMESPACE, "annotations": {TIMEOUT: "5s"}},
+            "spec": {"host": route["spec"]["host"], "to": route["spec"]["to"]},
+        },
+    )
+    drifting.apply_as(
+        "argo",
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "frontend", "namespace": NAMESPACE},
+            **_containers("frontend", "quay.io/example/argo:1"),
+        },
+    )
+    drifting.apply_as(
+        "argo",
+        {
+            "apiVersion": "oauth.openshift.io/v1",
+            "kind": "OAuthClient",
+            "metadata": {"name": CLIENT},
+            "grantMethod": "prompt",
+        },
+    )
+    shown = {step.name for step in stack.preview_json("--refresh")}
+    assert shown == {"gateway-route", "frontend-nginx", "oauth-client"}
+    stack.up("--refresh")
+    assert drifting.get("route", "litellm")["metadata"]["annotations"][TIMEOUT] == "610s"
+    assert _image(drifting.get("deployment", "frontend")) == image
+    assert drifting.get("oauthclient", CLIENT, None)["grantMethod"] == client["grantMethod"]
+
+
+def test_a_change_of_ours_wins_over_another_manager_without_a_refresh(stack: Project, drifting: Cluster) -> None:
+    theirs = _containers("frontend", "quay.io/example/argo:1")
+    metadata = {"name": "frontend", "namespace": NAMESPACE}
+    drifting.apply_as("argo", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, **theirs})
+    stack.change(images={"frontend": "quay.io/example/ours:2"})
+    stack.preview()
+    stack.up()
+    assert _image(drifting.get("deployment", "frontend")) == "quay.io/example/ours:2"
+    stack.write_config(SETTINGS)
+    stack.up()
+
+
+def test_a_plain_up_leaves_replicas_that_somebody_scaled(stack: Project, drifting: Cluster) -> None:
+    tamper(drifting, REPLICAS)
+    stack.up()
+    assert drifting.get("deployment", "litellm")["spec"]["replicas"] == 3
+    drifting.kubectl("scale", "-n", NAMESPACE, "deployment/litellm", "--replicas=1")
+
+
+def test_replicas_that_an_autoscaler_sets_are_left(stack: Project, drifting: Cluster) -> None:
+    drifting.kubectl("autoscale", "-n", NAMESPACE, "deployment/litellm", "--min=2", "--max=4", "--cpu-percent=80")
+    try:
+        # The real controller scales to its minimum even without any metrics.
+        drifting.kubectl(
+            "wait", "-n", NAMESPACE, "deployment/litellm", "--for=jsonpath={.spec.replicas}=2", "--timeout=60s"
+        )
+        stack.preview("--refresh", "--expect-no-changes")
+        stack.up("--refresh")
+        assert drifting.get("deployment", "litellm")["spec"]["replicas"] == 2
+    finally:
+        drifting.kubectl("delete", "-n", NAMESPACE, "horizontalpodautoscaler", "litellm")
+
+
+def test_members_of_a_group_that_the_config_does_not_list_stay(stack: Project, drifting: Cluster) -> None:
+    drifting.patch("group", USERS, {"users": ["dave", "erin"]}, None)
+    stack.preview("--refresh", "--expect-no-changes")
+    # Not even a change of the Group itself touches them.
+    drifting.kubectl("label", "--overwrite", "group", USERS, "app.kubernetes.io/part-of=changed")
+    stack.up("--refresh")
+    assert drifting.get("group", USERS, None)["users"] == ["dave", "erin"]
+
+
+def test_a_member_added_to_a_group_that_the_config_lists_does_not_go_unnoticed(
+    stack: Project, drifting: Cluster
+) -> None:
+    drifting.patch("group", ADMINS, {"users": ["alice", "mallory"]}, None)
+    try:
+        said = stack.preview("--refresh", "--diff", expect=None)
+        assert "mallory" in said, said
+    finally:
+        drifting.patch("group", ADMINS, {"users": ["alice"]}, None)
+
+
+def test_a_redirect_uri_that_somebody_added_is_refused_with_the_command_that_removes_it(
+    stack: Project, drifting: Cluster
+) -> None:
+    ours = drifting.get("oauthclient", CLIENT, None)["redirectURIs"]
+    theirs = "https://evil.example.com/callback"
+    drifting.apply_as(
+        "somebody",
+        {
+            "apiVersion": "oauth.openshift.io/v1",
+            "kind": "OAuthClient",
+            "metadata": {"name": CLIENT},
+            "grantMethod": "auto",
+            "redirectURIs": [theirs],
+        },
+    )
+    said = stack.refused()
+    assert f"= {theirs}" in said
+    command = said.partition(f"remove it: oc patch oauthclient {CLIENT} --type json -p '")[2].partition("'")[0]
+    drifting.kubectl("patch", "oauthclient", CLIENT, "--type", "json", "-p", command)
+    assert drifting.get("oauthclient", CLIENT, None)["redirectURIs"] == ours
+    stack.preview("--expect-no-changes")
+
+
+def test_what_was_deleted_is_shown_and_made_again(stack: Project, drifting: Cluster) -> None:
+    drifting.kubectl("delete", "-n", NAMESPACE, "route/litellm", "deployment/redis", "configmap/trusted-ca")
+    shown = {(step.op, step.name) for step in stack.preview_json("--refresh")}
+    assert shown == {("create", "gateway-route"), ("create", "cache-redis"), ("create", "foundation-trusted-ca")}
+    stack.up("--refresh")
+    assert drifting.get("deployment", "redis")["status"]["readyReplicas"] == 1

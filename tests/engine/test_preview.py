@@ -1,0 +1,112 @@
+"""A preview shows what was changed and what must follow, nothing else."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.driver import DOMAIN, GRANITE, Cluster, Project, Step
+
+OTHER_DOMAIN = "apps.moved.example.com"
+
+
+def rows(steps: list[Step]) -> set[tuple[str, str, str]]:
+    """What a preview shows, row by row."""
+    return {(step.op, step.kind, step.name) for step in steps}
+
+
+def test_a_changed_model_shows_that_model_and_its_registration(main: Project) -> None:
+    main.change(models=[GRANITE | {"contextLength": 12000}, "mistral-3-int4"])
+    steps = main.preview_json()
+    assert rows(steps) == {
+        ("update", "Model", "models-granite-8b-agent"),
+        ("replace", "ConfigMap", "models-granite-8b-agent-declaration"),
+        ("replace", "Job", "models-registration"),
+    }
+    model = next(step for step in steps if step.kind == "Model")
+    changed = {key for key in model.old | model.new if model.old.get(key) != model.new.get(key)}
+    assert changed == {"context_length", "max_output"}
+    assert (model.old["context_length"], model.new["context_length"]) == (16384, 12000)
+
+
+def test_the_text_of_a_preview_shows_the_changed_value_of_a_model(main: Project) -> None:
+    main.change(models=[GRANITE | {"contextLength": 12000}, "mistral-3-int4"])
+    said = main.preview("--diff")
+    assert "context_length: 16384 => 12000" in " ".join(said.split())
+    assert "mistral" not in said.partition("models-registration")[0]
+
+
+def test_an_added_model_shows_one_model(main: Project) -> None:
+    main.change(models=["granite-8b-agent", "mistral-3-int4", "gpt-oss-20b"])
+    assert rows(main.preview_json()) == {
+        ("create", "Model", "models-gpt-oss-20b"),
+        ("create", "ConfigMap", "models-gpt-oss-20b-declaration"),
+        ("replace", "Job", "models-registration"),
+    }
+
+
+def test_a_model_that_only_vanishes_is_refused(main: Project) -> None:
+    main.change(models=["granite-8b-agent"])
+    said = main.refused()
+    assert "litemaas:models = mistral-3-int4" in said
+    assert "retiredModels: [mistral-3-int4]" in said
+
+
+def test_a_model_that_is_retired_shows_its_removal(main: Project) -> None:
+    main.change(models=["granite-8b-agent"], retiredModels=["mistral-3-int4"])
+    assert rows(main.preview_json()) == {
+        ("delete", "Model", "models-mistral-3-int4"),
+        ("delete", "ConfigMap", "models-mistral-3-int4-declaration"),
+        ("replace", "Job", "models-registration"),
+    }
+
+
+def test_a_changed_group_member_shows_one_group(main: Project) -> None:
+    main.change(access={"admins": ["alice", "bob"], "readonly": ["carol"]})
+    steps = main.preview_json()
+    assert rows(steps) == {("update", "Group", "oauth-litemaas-admins")}
+    assert steps[0].new["users"] == ["alice", "bob"]
+
+
+def test_a_group_that_is_no_longer_listed_keeps_its_members(main: Project) -> None:
+    main.change(access={"admins": ["alice"]})
+    assert rows(main.preview_json()) == set()
+
+
+@pytest.fixture
+def moved(cluster: Cluster) -> Iterator[None]:
+    """A cluster that got another apps domain."""
+    cluster.patch("ingresses.config.openshift.io", "cluster", {"spec": {"domain": OTHER_DOMAIN}}, None)
+    yield
+    cluster.patch("ingresses.config.openshift.io", "cluster", {"spec": {"domain": DOMAIN}}, None)
+
+
+def test_a_changed_domain_changes_hosts_redirect_uri_and_urls_together(main: Project, moved: None) -> None:
+    main.change(clusterDomain=OTHER_DOMAIN)
+    steps = {step.name: step for step in main.preview_json()}
+    routes = {"gateway-route": "litellm", "frontend-litemaas": "litemaas", "frontend-litemaas-api": "litemaas-api"}
+    assert set(steps) == {*routes, "oauth-client", "backend-server"}
+    for step, host in routes.items():
+        assert steps[step].new["spec"]["host"] == f"{host}-litemaas.{OTHER_DOMAIN}"
+    portal = f"https://litemaas-litemaas.{OTHER_DOMAIN}"
+    assert steps["oauth-client"].new["redirectURIs"] == [f"{portal}/api/auth/callback"]
+    old, new = (_environment(each) for each in (steps["backend-server"].old, steps["backend-server"].new))
+    assert {key: new[key] for key in new if new[key] != old[key]} == {
+        "OAUTH_ISSUER": f"https://oauth-openshift.{OTHER_DOMAIN}",
+        "OAUTH_CALLBACK_URL": f"{portal}/api/auth/callback",
+        "CORS_ORIGIN": portal,
+        "LITELLM_API_URL": f"https://litellm-litemaas.{OTHER_DOMAIN}",
+    }
+    for step in steps.values():
+        assert DOMAIN not in str(step.new), step.name
+
+
+def _environment(inputs) -> dict[str, str]:
+    container = inputs["spec"]["template"]["spec"]["containers"][0]
+    return {each["name"]: each.get("value", "") for each in container["env"]}
+
+
+def test_a_domain_that_is_not_the_clusters_is_refused(main: Project) -> None:
+    main.change(clusterDomain="apps.elsewhere.example.com")
+    said = main.refused()
+    assert "litemaas:clusterDomain = apps.elsewhere.example.com" in said
+    assert f"write {DOMAIN}" in said
