@@ -217,6 +217,8 @@ def test_replicas_that_an_autoscaler_sets_are_left(stack: Project, drifting: Clu
         assert drifting.get("deployment", "litellm")["spec"]["replicas"] == 2
     finally:
         drifting.kubectl("delete", "-n", NAMESPACE, "horizontalpodautoscaler", "litellm")
+        # Without the autoscaler the replicas are ours again, and would be a change for the tests after this.
+        drifting.kubectl("scale", "-n", NAMESPACE, "deployment/litellm", "--replicas=1")
 
 
 def test_members_of_a_group_that_the_config_does_not_list_stay(stack: Project, drifting: Cluster) -> None:
