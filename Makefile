@@ -5,13 +5,13 @@ SANDBOX = $(PYTHON) -m sandbox
 CHECK = $(SANDBOX) run
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs down shell status toolchain venv test test-unit test-engine lint format bench requirements clean
+.PHONY: help up preview outputs down shell images status toolchain venv test test-unit test-engine lint format bench requirements clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 up: ## tools, environment, sandbox, preview, deployment, outputs (undo: make down)
-	@$(SANDBOX) deploy
+	@$(SANDBOX) deploy $(if $(NODES),--nodes $(NODES))
 
 preview: ## show what `make up` would change now; touches nothing
 	@$(SANDBOX) pulumi preview --diff
@@ -24,6 +24,9 @@ down: ## destroy the deployment, stop the sandbox, leave nothing running (undo: 
 
 shell: ## a shell in which pulumi and kubectl use the sandbox (undo: exit)
 	@$(SANDBOX) shell
+
+images: ## build the test images for `make up NODES=real` (about 10 minutes once; needs root)
+	@$(SANDBOX) images
 
 status: ## show whether the sandbox is up and what in it is simulated
 	@$(SANDBOX) status

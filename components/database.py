@@ -131,7 +131,8 @@ class Database(ComponentResource):
 def _stateful_set(
     args: DatabaseArgs, service: Input[str], account: Input[str], passwords: Input[str]
 ) -> k8s.apps.v1.StatefulSetSpecArgs:
-    answers = ("bash", "-c", "pg_isready -q -h 127.0.0.1")
+    # With a user: without, it asks for the name of a UID that may have none.
+    answers = ("bash", "-c", "pg_isready -q -h 127.0.0.1 -U postgres")
     works = ("bash", "-c", "psql -qAt -U postgres -d postgres -c 'select 1'")
     pod = kube.Pod(
         name="postgres",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox import SIMULATED, commands, environment, paths, processes, venv
+from sandbox import SIMULATED, commands, environment, node, paths, processes, venv
 from sandbox.toolchain import ensure
 from sandbox.toolchain.builder import BuildError
 
@@ -34,7 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except commands.CommandError as failure:
         print(f"error: {failure}; what it said is above", file=sys.stderr)
         return failure.code
-    except (BuildError, processes.ComponentError, TimeoutError, ValueError, venv.VenvError) as problem:
+    except (
+        BuildError,
+        node.NodeError,
+        processes.ComponentError,
+        TimeoutError,
+        ValueError,
+        venv.VenvError,
+    ) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
 
@@ -51,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         ("venv", _venv, "make .venv from the hashed pins", []),
         ("requirements", _requirements, "compile requirements*.txt anew", []),
         ("up", _up, "start the sandbox", [shared, named]),
+        ("images", _images, "build the images of a real node and serve them to it", []),
         ("down", _down, "stop it; stored objects stay for the next start", [shared]),
         ("status", _status, "show what runs and what is simulated", [shared]),
         ("env", _env, "print shell lines that point pulumi and kubectl at it", [shared]),
@@ -63,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = known.add_parser(name, help=text, parents=parents)
         command.set_defaults(run=run)
+        if name in {"up", "deploy"}:
+            command.add_argument("--nodes", choices=("simulated", "real"), help="what runs pods (default: simulated)")
+        if name == "images":
+            command.add_argument("names", nargs="*", help="which (default: all)")
         if name == "up":
             command.add_argument("--domain", help="ingress domain of the cluster")
             command.add_argument("--omit", action="append", default=[], help="definition to leave out, repeatable")
@@ -84,6 +96,7 @@ def _sandbox(options: argparse.Namespace) -> "Sandbox":
         getattr(options, "name", None),
         getattr(options, "domain", None),
         omit=getattr(options, "omit", ()),
+        nodes=getattr(options, "nodes", None),
     )
 
 
@@ -109,6 +122,13 @@ def _up(options: argparse.Namespace) -> int:
     return 0
 
 
+def _images(options: argparse.Namespace) -> int:
+    from sandbox.images.make import make  # noqa: PLC0415
+
+    make(options.names, lambda line: print(line, flush=True))
+    return 0
+
+
 def _down(options: argparse.Namespace) -> int:
     stopped = _sandbox(options).down(purge=options.purge)
     print("sandbox: stopped " + ", ".join(stopped) if stopped else "sandbox: nothing was running")
@@ -117,12 +137,15 @@ def _down(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from sandbox.controlplane import PORT_OF  # noqa: PLC0415
+    from sandbox.node import settings  # noqa: PLC0415
 
     sandbox = _sandbox(options)
     for name, component in sandbox.components.items():
         pid, port = component.pid(), sandbox.ports.get(PORT_OF.get(name, ""))
+        if sandbox.node and name == "kubelet":
+            port = settings.KUBELET_PORT
         state = f"running, pid {pid}" if pid else "stopped"
-        print(f"{name:12} {state:22}" + (f" 127.0.0.1:{port}" if pid and port else ""))
+        print(f"{name:14} {state:22}" + (f" {sandbox.host_of(name)}:{port}" if pid and port else ""))
     up = sandbox.is_up()
     if up:
         print(f"nodes        {', '.join(sandbox.nodes())}")
@@ -130,7 +153,7 @@ def _status(options: argparse.Namespace) -> int:
         print(f"left out     {', '.join(sandbox.omit) or 'nothing'}")
         print(f"up for       {sandbox.uptime() or 0:.0f} s")
         print(f"kubeconfig   {sandbox.kubeconfig}")
-    print(f"sandbox {sandbox.name} is {'up' if up else 'not up'}\n\n{SIMULATED}")
+    print(f"sandbox {sandbox.name} is {'up' if up else 'not up'}\n\n{commands.explained(sandbox.state)}")
     return 0 if up else 1
 
 
@@ -147,7 +170,7 @@ def _env(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    return commands.deploy(paths.state(options.state))
+    return commands.deploy(paths.state(options.state), options.nodes)
 
 
 def _pulumi(options: argparse.Namespace) -> int:

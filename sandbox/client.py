@@ -29,9 +29,9 @@ class Client:
     In a `with` block they share one connection: many requests are faster that way.
     """
 
-    def __init__(self, port: int, ca: Path, token: str) -> None:
+    def __init__(self, port: int, ca: Path, token: str, host: str = "127.0.0.1") -> None:
         """Prepare; nothing is sent yet."""
-        self._port, self._token = port, token
+        self._host, self._port, self._token = host, port, token
         self._tls = ssl.create_default_context(cafile=str(ca))
         self._kept: http.client.HTTPSConnection | None = None
 
@@ -47,7 +47,7 @@ class Client:
         self._kept = None
 
     def _connect(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("127.0.0.1", self._port, timeout=30, context=self._tls)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=30, context=self._tls)
 
     def request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:  # noqa: ANN401  JSON of any shape
         """Send one request.
@@ -67,7 +67,7 @@ class Client:
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as problem:
             connection.close()  # a kept one opens again at its next request
-            raise ApiError(0, f"no answer from 127.0.0.1:{self._port}: {problem}") from problem
+            raise ApiError(0, f"no answer from {self._host}:{self._port}: {problem}") from problem
         if connection is not self._kept:
             connection.close()
         try:

@@ -5,21 +5,20 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sandbox import components, environment, shape
+from sandbox import components, environment, shape, volumes
 from sandbox.client import ApiError, Client
 from sandbox.controlplane import ControlPlane
+from sandbox.node.node import Node
 from sandbox.processes import ComponentError
 from sandbox.record import FILE, Record
 from sandbox.toolchain import Toolchain, ensure
 
 ATTEMPTS = 3
-# The test provisioner of the controller manager knows no other place.
-VOLUMES = Path("/tmp/hostpath_pv")
 
 
 class Sandbox:
@@ -36,6 +35,7 @@ class Sandbox:
         domain: str | None = None,
         *,
         omit: Collection[str] = (),
+        nodes: str | None = None,
         progress: Callable[[str], None] = print,
     ) -> None:
         """Describe a sandbox; nothing happens before :meth:`up`.
@@ -46,6 +46,7 @@ class Sandbox:
             domain: the cluster's ingress domain.
             omit: names of custom resource definitions to leave out, as
                 ``routes.route.openshift.io``, to play a cluster that lacks an API.
+            nodes: ``simulated`` (no container runs) or ``real`` (one node of this machine's own).
             progress: takes a line of text per step.
         """
         self.state = state.absolute()
@@ -58,7 +59,10 @@ class Sandbox:
         self.kubeconfig_limited = self.state / "kubeconfig-limited"
         self._progress = progress
         self._tools: Toolchain | None = None
-        self._plane = ControlPlane(self.state)
+        self.kind = nodes or record.nodes
+        record.check(self.kind, self.name, self.state)
+        self.node = Node(self.state, self.name, self.domain, progress) if self.kind == "real" else None
+        self._plane = ControlPlane(self.state, self.node.components if self.node else None)
         self.components = self._plane.components
 
     def __enter__(self) -> Self:
@@ -87,6 +91,15 @@ class Sandbox:
         """Its loopback ports by use; empty before the first start."""
         return Record.load(self.state).ports
 
+    @property
+    def host(self) -> str:
+        """Where the API server listens."""
+        return self.node.address if self.node else "127.0.0.1"
+
+    def host_of(self, component: str) -> str:
+        """Where one of the components listens."""
+        return self.host if component in {"apiserver", "kubelet"} else "127.0.0.1"
+
     def env(self) -> dict[str, str]:
         """A whole environment in which `pulumi` and `kubectl` use this sandbox."""
         return environment.build(self.state, self.tools, os.environ)
@@ -94,7 +107,7 @@ class Sandbox:
     def client(self, user: str = "admin") -> Client:
         """An API client; ``limited`` is the user without rights at cluster scope."""
         token = components.token(self.state, user)
-        return Client(self.ports["api"], self.state / components.PKI / "ca.crt", token)
+        return Client(self.ports["api"], self.state / components.PKI / "ca.crt", token, self.host)
 
     def up(self) -> None:
         """Start what does not run and give the API server OpenShift's shape.
@@ -110,12 +123,18 @@ class Sandbox:
                 self._progress(f"sandbox {self.name}: already up, nothing to do")
                 return
             started = time.monotonic()
-            self._plane.stop()
+            self._stop()
             components.prepare(self.state)
             try:
+                if self.node:
+                    # First of all, so that `down` knows what may have to be taken back.
+                    Record(self.name, self.domain, self.omit, self.ports, nodes=self.kind).save(
+                        self.state, complete=False
+                    )
+                    self.node.prepare()
                 self._start(tools)
             except BaseException:
-                self._plane.stop()
+                self._stop()
                 raise
             seconds = time.monotonic() - started
             self._progress(f"sandbox {self.name}: up in {seconds:.1f} s, state in {self.state}")
@@ -132,8 +151,9 @@ class Sandbox:
         if not self.state.is_dir():
             return []
         with self._lock():
-            self._remove_volumes()
-            stopped = self._plane.stop()
+            if self.components["apiserver"].pid() and not self.node:
+                volumes.remove(self.client())
+            stopped = self._stop()
         if purge and (self.state / FILE).exists():
             shutil.rmtree(self.state, ignore_errors=True)
         return stopped
@@ -144,7 +164,8 @@ class Sandbox:
             return False
         try:
             ready = self.client().request("GET", "/readyz") == "ok"
-            return ready and Record.load(self.state).complete and all(self.nodes().values())
+            nodes = self.nodes()
+            return ready and Record.load(self.state).complete and bool(nodes) and all(nodes.values())
         except (ApiError, OSError, ValueError):
             return False
 
@@ -167,20 +188,25 @@ class Sandbox:
         record = self._start_server(tools)
         files = tools.openshift, self.omit
         with self.client() as client:
-            self._plane.start("controllers", components.controllers(tools, self.state))
+            flags = self.node.controllers_flags() if self.node else []
+            self._plane.start("controllers", components.controllers(tools, self.state) + flags)
             self._plane.start("scheduler", components.scheduler(tools, self.state))
-            shape.apply_early(client, *files, record.ports["kubelet"])
-            if routes := shape.ROUTE not in self.omit:
-                # KWOK looks in the schema, which the server publishes a moment after the API.
-                schema = "apis/route.openshift.io/v1"
-                self._plane.wait("Routes to be served", lambda: schema in client.request("GET", "/openapi/v3")["paths"])
-            self._plane.start("kwok", components.kwok(tools, self.state, routes=routes))
-            self._plane.start_kubelet(record.ports)
+            shape.apply_early(client, *files, None if self.node else record.ports["kubelet"])
+            if self.node:
+                self.node.start(client, record.ports, self._plane.wait)
+            else:
+                self._plane.start_simulation(tools, client, record.ports, routes=shape.ROUTE not in self.omit)
             shape.apply_late(client, *files, self.domain, self._plane.wait)
+            if self.node:
+                self.node.wait(client, self._plane.wait)
             self._plane.wait("the nodes to be ready", lambda: all(self.nodes().values()))
             root = "/api/v1/namespaces/private-ai/configmaps/kube-root-ca.crt"
             self._plane.wait("the controllers to work", lambda: bool(client.request("GET", root)))
         record.save(self.state, complete=True)
+
+    def _stop(self) -> list[str]:
+        """Stop the node, if a real one was started, and then the control plane."""
+        return (self.node.stop() if self.node else []) + self._plane.stop()
 
     def _start_server(self, tools: Toolchain) -> Record:
         """Start store and API server, on the ports of last time where they are free."""
@@ -188,11 +214,12 @@ class Sandbox:
         for attempt in range(ATTEMPTS):
             if attempt or not ports or not all(map(components.is_free, ports.values())):
                 ports = components.free_ports()
-            record = Record(self.name, self.domain, self.omit, ports)
+            record = Record(self.name, self.domain, self.omit, ports, nodes=self.kind)
             record.save(self.state, complete=False)
             try:
                 self._plane.start("etcd", components.etcd(tools, self.state, ports))
-                self._plane.start("apiserver", components.apiserver(tools, self.state, ports))
+                flags = self.node.apiserver_flags() if self.node else []
+                self._plane.start("apiserver", components.apiserver(tools, self.state, ports) + flags)
                 self._wait_for_server()
             except ComponentError as problem:
                 # Somebody may have taken a port between our look and its use.
@@ -208,26 +235,11 @@ class Sandbox:
         self._plane.wait("the certificate", lambda: components.authority(self.state) is not None)
         (self.state / components.PKI / "ca.crt").write_text(components.authority(self.state) or "")
         for user, file in (("admin", self.kubeconfig), ("limited", self.kubeconfig_limited)):
-            text = components.kubeconfig(self.state, self.name, self.ports["api"], user)
+            text = components.kubeconfig(self.state, self.name, self.ports["api"], user, self.host)
             components.private(file, text)
         client = self.client()
         ready = lambda: client.request("GET", "/readyz") == "ok"  # noqa: E731
         self._plane.wait("the API server", ready, 60)
-
-    def _remove_volumes(self) -> None:
-        """Remove the directories that the provisioner made outside the state folder."""
-        if self.components["apiserver"].pid() is None:
-            return
-        try:
-            volumes = self.client().request("GET", "/api/v1/persistentvolumes")["items"]
-        except (ApiError, OSError, KeyError, ValueError):
-            return  # without an answer nothing is known of them, and stopping must go on
-        for each in volumes:
-            folder = Path(each["spec"].get("hostPath", {}).get("path", ""))
-            if folder.parent == VOLUMES:
-                shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # other sandboxes may have volumes there
-            VOLUMES.rmdir()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

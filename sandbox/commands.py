@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox import SIMULATED, environment, paths, venv
+from sandbox.node import REAL
+from sandbox.node.names import Names
+from sandbox.record import Record
 from sandbox.toolchain import ensure
 
 STACK = "dev"
@@ -64,7 +67,7 @@ def sandbox(state: Path, *arguments: str) -> list[str]:
     return [python, "-m", "sandbox", *arguments, f"--state={state}"]
 
 
-def setup(state: Path, phases: Phases) -> dict[str, str]:
+def setup(state: Path, phases: Phases, nodes: str | None = None) -> dict[str, str]:
     """Everything before the first Pulumi command.
 
     Returns:
@@ -75,15 +78,18 @@ def setup(state: Path, phases: Phases) -> dict[str, str]:
     with phases("venv", "Making .venv (undo: make clean)"):
         venv.sync()
     env = environment.build(state, tools, os.environ)
+    if nodes == "real":
+        with phases("images", "Making the images of the real node (kept in the cache; remove it by hand)"):
+            run([str(paths.VENV / "bin" / "python"), "-m", "sandbox", "images"], env)
     with phases("sandbox", "Starting the sandbox (undo: make down)"):
-        run(sandbox(state, "up"), env)
+        run(sandbox(state, "up", *([f"--nodes={nodes}"] if nodes else [])), env)
     return env
 
 
-def deploy(state: Path) -> int:
+def deploy(state: Path, nodes: str | None = None) -> int:
     """`make up`: from nothing to a deployed stack, with outputs."""
     phases = Phases()
-    env = setup(state, phases)
+    env = setup(state, phases, nodes)
     with phases("preview", f"What would change in stack {STACK} (nothing is touched)"):
         run(["pulumi", "stack", "select", "--create", STACK], env)
         run(["pulumi", "preview", "--diff"], env)
@@ -91,9 +97,17 @@ def deploy(state: Path) -> int:
         run(["pulumi", "up", "--yes", "--skip-preview"], env)
     print("\n==> Outputs (again: make outputs)", flush=True)
     run(["pulumi", "stack", "output"], env)
-    print(f"\n{SIMULATED}\n\ntime: {phases}")
+    print(f"\n{explained(state)}\n\ntime: {phases}")
     print(summary(env))
     return 0
+
+
+def explained(state: Path) -> str:
+    """What of a sandbox is real, and what is simulated."""
+    record = Record.load(state)
+    if record.nodes != "real":
+        return SIMULATED
+    return REAL.format(address=Names(record.name).address, domain=record.domain)
 
 
 def summary(env: Mapping[str, str]) -> str:

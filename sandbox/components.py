@@ -14,7 +14,7 @@ SERVICE_RANGE = "10.217.0.0/16"
 ISSUER = "https://kubernetes.default.svc"
 # Below the range from which systems take ports for outgoing connections.
 PORTS = range(20000, 32000)
-PORT_USERS = ("etcd", "etcd-peer", "api", "kubelet")
+PORT_USERS = ("etcd", "etcd-peer", "api", "kubelet", "registry")
 # DER of an EC private key on P-256 (RFC 5915) around its 32 random bytes.
 EC_KEY_HEAD, EC_KEY_TAIL = "30310201010420", "a00a06082a8648ce3d030107"
 PKI, TOKENS = "pki", "tokens.csv"
@@ -89,11 +89,11 @@ def authority(state: Path) -> str | None:
     return marker + signer if server and signer.rstrip().endswith("-----") else None
 
 
-def kubeconfig(state: Path, name: str, port: int, user: str) -> str:
+def kubeconfig(state: Path, name: str, port: int, user: str, host: str = "127.0.0.1") -> str:
     """A kubeconfig (JSON is YAML) with everything embedded."""
     context = f"litemaas-sandbox-{name}"
     data = base64.b64encode((state / PKI / "ca.crt").read_bytes()).decode()
-    server = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": data}
+    server = {"server": f"https://{host}:{port}", "certificate-authority-data": data}
     content = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -2,32 +2,45 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sandbox import paths, processes, shape
-from sandbox.client import ApiError
+from sandbox import components, paths, processes, shape
+from sandbox.client import ApiError, Client
 from sandbox.processes import Component
+from sandbox.toolchain import Toolchain
 
 # In the order in which they are stopped: the store last.
-COMPONENTS = ("kwok", "kubelet", "scheduler", "controllers", "apiserver", "etcd")
-PORT_OF = {"etcd": "etcd", "apiserver": "api", "kubelet": "kubelet"}
+SIMULATED = ("kwok", "kubelet")
+COMPONENTS = (*SIMULATED, "scheduler", "controllers", "apiserver", "etcd")
+PORT_OF = {"etcd": "etcd", "apiserver": "api", "kubelet": "kubelet", "registry": "registry"}
 
 
 class ControlPlane:
     """Starts, watches and stops the components of one sandbox."""
 
-    def __init__(self, state: Path) -> None:
-        """Describe the components of the sandbox in a state folder."""
+    def __init__(self, state: Path, real: Mapping[str, Component] | None = None) -> None:
+        """Describe the components of the sandbox in a state folder.
+
+        Args:
+            state: the folder.
+            real: the components of a real node; simulated nodes have none.
+        """
         self._state = state
-        self.components = {each: Component(each, state) for each in COMPONENTS}
+        self._own = [each for each in COMPONENTS if not real or each not in SIMULATED]
+        self.components = {**(real or {}), **{each: Component(each, state) for each in self._own}}
 
     def start(self, name: str, command: list[str]) -> None:
         """Start one component."""
         self.components[name].start(command)
 
-    def start_kubelet(self, ports: dict[str, int]) -> None:
-        """Start the stand-in for the nodes' kubelets, which is our own program."""
+    def start_simulation(self, tools: Toolchain, client: Client, ports: dict[str, int], *, routes: bool) -> None:
+        """Start what plays nodes and, with ``routes``, the router; and the stand-in for the nodes' kubelets."""
+        if routes:
+            # KWOK looks in the schema, which the server publishes a moment after the API.
+            schema = "apis/route.openshift.io/v1"
+            self.wait("Routes to be served", lambda: schema in client.request("GET", "/openapi/v3")["paths"])
+        self.start("kwok", components.kwok(tools, self._state, routes=routes))
         command = [sys.executable, "-m", "sandbox.kubelet", f"--state={self._state}"]
         command += [f"--port={ports['kubelet']}", f"--api-port={ports['api']}"]
         own = os.environ | {"PYTHONPATH": str(paths.CHECKOUT)}
@@ -59,7 +72,7 @@ class ControlPlane:
             What was stopped; empty when nothing ran.
         """
         stopped = []
-        for names in (COMPONENTS[:-1], COMPONENTS[-1:]):
+        for names in (self._own[:-1], self._own[-1:]):
             running = {each: self.components[each].pid() for each in names}
             # The API server would wait a minute for its watchers; nothing is lost without.
             processes.stop([pid for pid in running.values() if pid], patience=1.5)

@@ -18,6 +18,8 @@ class Record:
     ports: dict[str, int] = field(default_factory=dict)
     started: float = 0
     """Unix time of the last start; 0 before the first."""
+    nodes: str = "simulated"
+    """What plays the nodes: ``simulated`` or ``real``."""
     complete: bool = False
     """Whether that start came to its end."""
 
@@ -28,6 +30,19 @@ class Record:
             return cls(**json.loads((state / FILE).read_text()))
         except (OSError, ValueError, TypeError):
             return cls()
+
+    def check(self, nodes: str, name: str, state: Path) -> None:
+        """See that what cannot change later has not changed.
+
+        Raises:
+            ValueError: with the cure.
+        """
+        # The API server's certificate holds the real node's address, which follows from the name.
+        if self.started and (nodes != self.nodes or (nodes == "real" and name != self.name)):
+            raise ValueError(
+                f"{state} holds the sandbox {self.name} with {self.nodes} nodes; delete it first (down --purge), "
+                "or choose another --state"
+            )
 
     def save(self, state: Path, *, complete: bool) -> None:
         """Write the record; an incomplete one marks the beginning of a start."""

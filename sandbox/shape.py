@@ -88,18 +88,24 @@ def model_status(model: Object, domain: str) -> Object:
     }
 
 
-def apply_early(client: Client, openshift: Path, omit: Collection[str], kubelet_port: int) -> None:
-    """Apply what takes effect with a delay: schemas, policies, nodes, storage.
+def apply_early(client: Client, openshift: Path, omit: Collection[str], kubelet_port: int | None) -> None:
+    """Apply what takes effect with a delay: schemas, policies, and for simulated nodes these and their storage.
+
+    Args:
+        client: an administrator's.
+        openshift: folder of OpenShift's definitions.
+        omit: names of definitions to leave out.
+        kubelet_port: of the stand-in for the nodes' kubelets; None where a real node joins.
 
     Raises:
         ApiError: an object was refused.
     """
     objects = definitions(openshift, omit)
-    for file in ("scc.yaml", "routes.yaml", "storage.yaml", "rbac.yaml"):
+    for file in ("scc.yaml", "routes.yaml", "rbac.yaml", *(["storage.yaml"] if kubelet_port else [])):
         objects += load(paths.MANIFESTS / file)
     for each in objects:
         client.apply(each)
-    for node in nodes(kubelet_port):
+    for node in nodes(kubelet_port) if kubelet_port else ():
         client.apply(node)
         client.apply(node, "status")
 

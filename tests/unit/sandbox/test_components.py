@@ -14,7 +14,7 @@ from sandbox.paths import CHECKOUT
 from sandbox.record import Record
 from sandbox.toolchain import Toolchain
 
-PORTS = {"etcd": 1, "etcd-peer": 2, "api": 3, "kubelet": 4}
+PORTS = {"etcd": 1, "etcd-peer": 2, "api": 3, "kubelet": 4, "registry": 5}
 
 
 @pytest.fixture

@@ -1,0 +1,241 @@
+#!/usr/bin/python3
+"""Serves OpenShift's Routes with HAProxy, in a pod: a stand-in for OpenShift's router.
+
+Twice a second it reads Routes and Services, writes HAProxy's configuration anew when it
+changed, and tells each Route's status what a real router would. Served: edge and reencrypt
+TLS, plain HTTP, paths, the insecure policies, the timeout annotation. Refused, and said so
+in the status: passthrough, and a host that an older Route of another namespace has.
+
+In: ROUTER_DOMAIN; /etc/router/tls.pem (certificate and key); a service account's token.
+"""
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+CONFIG = Path("/tmp/haproxy.cfg")
+ROUTES = "/apis/route.openshift.io/v1"
+NAME = "default"
+PERIOD_SECONDS = 0.5
+TIMEOUT = "haproxy.router.openshift.io/timeout"
+HEAD = """\
+global
+  maxconn 2000
+  # Old processes end when their last connection does, at the latest now.
+  hard-stop-after 15m
+defaults
+  mode http
+  option forwardfor
+  # A connection of its own for each request: none is sent to a pod that just closed one.
+  option http-server-close
+  option redispatch
+  retries 3
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+  timeout http-request 10s
+  timeout http-keep-alive 300s
+  timeout tunnel 1h
+frontend http
+  bind :8080
+  monitor-uri /healthz-router
+"""
+
+
+def key(route: Object) -> str:
+    """A Route's name among all namespaces."""
+    return f"{route['metadata']['namespace']}_{route['metadata']['name']}"
+
+
+def refusals(routes: list[Object]) -> dict[str, tuple[str, str]]:
+    """The Routes that are not served, by key, with reason and message."""
+    refused: dict[str, tuple[str, str]] = {}
+    owner: dict[str, Object] = {}
+    by_age = sorted(routes, key=lambda each: (each["metadata"].get("creationTimestamp", ""), key(each)))
+    for route in by_age:
+        spec, space = route["spec"], route["metadata"]["namespace"]
+        first = owner.setdefault(spec["host"], route)
+        if first["metadata"]["namespace"] != space:
+            refused[key(route)] = "HostAlreadyClaimed", f"route {key(first)} already exposes {spec['host']}"
+        elif spec.get("tls", {}).get("termination") == "passthrough":
+            refused[key(route)] = "ExtendedValidationFailed", "the sandbox's router does not serve passthrough"
+    return refused
+
+
+def service_port(route: Object, service: Object) -> int:
+    """The port of a Service that a Route means: by name, target port or number, else the first."""
+    wanted = route["spec"].get("port", {}).get("targetPort")
+    ports = service["spec"]["ports"]
+    matches = (each for each in ports if wanted in (each.get("name"), each.get("targetPort"), each["port"]))
+    return next(matches, ports[0])["port"]
+
+
+def backend(route: Object, service: Object) -> str:
+    """HAProxy's section for one Route."""
+    tls = route["spec"].get("tls", {})
+    timeout = route["metadata"].get("annotations", {}).get(TIMEOUT)
+    server = f"{service['spec']['clusterIP']}:{service_port(route, service)}"
+    lines = [
+        f"backend {key(route)}",
+        "  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
+        "  http-request set-header X-Forwarded-Host %[req.hdr(host)]",
+        *([f"  timeout server {timeout}"] if timeout else []),
+        f"  server service {server}" + (" ssl verify none" if tls.get("termination") == "reencrypt" else ""),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def render(routes: list[Object], services: dict[tuple[str, str], Object]) -> str:
+    """The whole configuration.
+
+    Args:
+        routes: the Routes to serve.
+        services: by namespace and name.
+    """
+    plain, secure, backends = [], [], []
+    # Longer paths first: the first rule that matches wins.
+    for route in sorted(routes, key=lambda each: (-len(each["spec"].get("path", "")), key(each))):
+        spec = route["spec"]
+        service = services.get((route["metadata"]["namespace"], spec["to"]["name"]))
+        if service is None or service["spec"].get("clusterIP", "None") == "None":
+            continue
+        match = f"if {{ req.hdr(host),field(1,:) -i {spec['host']} }}"
+        if path := spec.get("path", "").rstrip("/"):
+            match += f" {{ path {path} }} || {{ req.hdr(host),field(1,:) -i {spec['host']} }} {{ path_beg {path}/ }}"
+        tls = spec.get("tls")
+        policy = tls.get("insecureEdgeTerminationPolicy") if tls else "Allow"
+        if tls:
+            secure.append(f"  use_backend {key(route)} {match}\n")
+        if policy == "Allow":
+            plain.append(f"  use_backend {key(route)} {match}\n")
+        elif policy == "Redirect":
+            plain.append(f"  http-request redirect scheme https code 302 {match}\n")
+        backends.append(backend(route, service))
+    # Redirects must stand before the choice of a backend.
+    plain.sort(key=lambda line: "redirect" not in line)
+    front = "frontend https\n  bind :8443 ssl crt /etc/router/tls.pem alpn h2,http/1.1\n"
+    return "".join([HEAD, *plain, front, *secure, *backends])
+
+
+def status(route: Object, refusal: tuple[str, str] | None, domain: str, now: str) -> Object | None:
+    """The status to write; None if the Route has it already.
+
+    Args:
+        route: the Route.
+        refusal: reason and message if it is not served.
+        domain: the router's own domain.
+        now: the time of the transition.
+    """
+    admitted = "False" if refusal else "True"
+    for entry in route.get("status", {}).get("ingress", []):
+        states = {each["type"]: (each["status"], each.get("reason")) for each in entry.get("conditions", [])}
+        same = (admitted, refusal[0] if refusal else None)
+        if (
+            entry.get("host") == route["spec"]["host"]
+            and entry.get("routerName") == NAME
+            and states.get("Admitted") == same
+        ):
+            return None
+    condition = {"type": "Admitted", "status": admitted, "lastTransitionTime": now}
+    if refusal:
+        condition |= {"reason": refusal[0], "message": refusal[1]}
+    entry = {
+        "host": route["spec"]["host"],
+        "routerName": NAME,
+        "routerCanonicalHostname": f"router-{NAME}.{domain}",
+        "wildcardPolicy": "None",
+        "conditions": [condition],
+    }
+    return {"status": {"ingress": [entry]}}
+
+
+class Cluster:
+    """Requests to the API server as the pod's service account."""
+
+    def __init__(self) -> None:
+        self._tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+
+    def request(self, path: str, patch: Object | None = None) -> Object:
+        """Read, or change by merge patch. Raises OSError when refused or not answered."""
+        headers = {
+            "Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}",  # renewed by the kubelet
+            "Content-Type": "application/merge-patch+json",
+        }
+        body = json.dumps(patch).encode() if patch else None
+        address = f"https://kubernetes.default.svc{path}"
+        request = urllib.request.Request(address, body, headers, method="PATCH" if patch else "GET")
+        with urllib.request.urlopen(request, context=self._tls, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+class Proxy:
+    """The HAProxy process; a changed configuration is loaded without closing a connection."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._loaded = ""
+
+    def load(self, config: str) -> None:
+        """Bring a configuration into force; a wrong one is reported and not loaded."""
+        if self._process and self._process.poll() is not None:
+            raise SystemExit(f"haproxy ended with {self._process.returncode}")
+        if config == self._loaded:
+            return
+        CONFIG.write_text(config)
+        self._loaded = config
+        if subprocess.run(["haproxy", "-c", "-q", "-f", str(CONFIG)], check=False).returncode:
+            print("haproxy refuses the configuration; the last good one stays", flush=True)
+        elif self._process:
+            self._process.send_signal(signal.SIGUSR2)
+        else:
+            self._process = subprocess.Popen(["haproxy", "-W", "-db", "-f", str(CONFIG)])
+
+
+def step(cluster: Cluster, proxy: Proxy, domain: str) -> None:
+    """One round. Raises OSError when the API server does not answer."""
+    routes = cluster.request(f"{ROUTES}/routes")["items"]
+    listed = cluster.request("/api/v1/services")["items"]
+    services = {(each["metadata"]["namespace"], each["metadata"]["name"]): each for each in listed}
+    for route in (each for each in routes if not each["spec"].get("host")):
+        meta = route["metadata"]
+        route["spec"]["host"] = f"{meta['name']}-{meta['namespace']}.{domain}"
+        cluster.request(path_of(route), {"spec": {"host": route["spec"]["host"]}})
+    refused = refusals(routes)
+    proxy.load(render([each for each in routes if key(each) not in refused], services))
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for route in routes:
+        if wanted := status(route, refused.get(key(route)), domain, now):
+            cluster.request(f"{path_of(route)}/status", wanted)
+
+
+def path_of(route: Object) -> str:
+    """The URL path of a Route."""
+    meta = route["metadata"]
+    return f"{ROUTES}/namespaces/{meta['namespace']}/routes/{meta['name']}"
+
+
+def main() -> None:
+    """Serve until stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    cluster, proxy, domain = Cluster(), Proxy(), os.environ["ROUTER_DOMAIN"]
+    proxy.load(render([], {}))
+    while True:
+        try:
+            step(cluster, proxy, domain)
+        except (OSError, KeyError) as problem:
+            # A Route that was deleted meanwhile, or a server that restarts: the next round sees.
+            print(f"round failed: {problem!r}", flush=True)
+        time.sleep(PERIOD_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The router: which Routes are served, how, and what their status says."""
+
+from typing import Any
+
+from sandbox.images.files import router
+
+NOW = "2026-01-01T00:00:00Z"
+EDGE = {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
+
+
+def route(name: str = "a", space: str = "one", made: str = NOW, **spec: Any) -> dict[str, Any]:
+    meta = {"name": name, "namespace": space, "creationTimestamp": made}
+    return {"metadata": meta, "spec": {"host": "a.example.com", "to": {"name": "web"}, "tls": EDGE, **spec}}
+
+
+def services(address: str = "10.0.0.1") -> dict[tuple[str, str], Any]:
+    ports = [{"name": "metrics", "port": 9000}, {"name": "main", "port": 80, "targetPort": 8080}]
+    return {("one", "web"): {"spec": {"clusterIP": address, "ports": ports}}}
+
+
+def test_an_edge_route_is_served_on_https_and_redirected_on_http():
+    text = router.render([route(port={"targetPort": "main"})], services())
+    plain, _, secure = text.partition("frontend https")
+    assert "redirect scheme https code 302 if { req.hdr(host),field(1,:) -i a.example.com }" in plain
+    assert "use_backend one_a if { req.hdr(host),field(1,:) -i a.example.com }" in secure
+    assert "server service 10.0.0.1:80\n" in secure
+
+
+def test_a_plain_route_is_served_on_http_only():
+    one = route()
+    del one["spec"]["tls"]
+    text = router.render([one], services())
+    plain, _, secure = text.partition("frontend https")
+    assert "use_backend one_a" in plain
+    assert "use_backend" not in secure
+
+
+def test_a_port_is_found_by_name_target_or_number_and_else_is_the_first():
+    service = services()["one", "web"]
+    assert [router.service_port(route(port={"targetPort": each}), service) for each in ("main", 8080, 80)] == [80] * 3
+    assert router.service_port(route(), service) == 9000
+
+
+def test_the_timeout_annotation_reaches_the_backend():
+    one = route()
+    one["metadata"]["annotations"] = {router.TIMEOUT: "310s"}
+    assert "  timeout server 310s\n" in router.backend(one, services()["one", "web"])
+
+
+def test_reencrypt_speaks_tls_to_the_pod():
+    text = router.backend(route(tls={"termination": "reencrypt"}), services()["one", "web"])
+    assert "ssl verify none" in text
+
+
+def test_longer_paths_come_first_and_match_whole_steps():
+    text = router.render([route("short", path="/v"), route("long", path="/v/deep")], services())
+    assert text.index("use_backend one_long") < text.index("use_backend one_short")
+    assert "{ path /v } ||" in text
+    assert "{ path_beg /v/ }" in text
+
+
+def test_a_route_to_a_service_that_is_not_there_or_has_no_address_is_left_out():
+    assert "use_backend" not in router.render([route()], {})
+    assert "use_backend" not in router.render([route()], services("None"))
+
+
+def test_the_older_route_of_another_namespace_keeps_the_host():
+    refused = router.refusals([route("late", "two", "2026-02-01T00:00:00Z"), route()])
+    assert refused == {"two_late": ("HostAlreadyClaimed", "route one_a already exposes a.example.com")}
+
+
+def test_passthrough_is_refused_with_a_reason():
+    assert router.refusals([route(tls={"termination": "passthrough"})])["one_a"][0] == "ExtendedValidationFailed"
+
+
+def test_a_served_route_is_admitted_once():
+    one = route()
+    written = router.status(one, None, "apps.example.com", NOW)
+    assert written is not None
+    assert written["status"]["ingress"][0]["conditions"] == [
+        {"type": "Admitted", "status": "True", "lastTransitionTime": NOW}
+    ]
+    assert router.status(one | written, None, "apps.example.com", NOW) is None
+
+
+def test_a_route_that_is_refused_later_is_told():
+    one = route()
+    admitted = router.status(one, None, "d", NOW) or {}
+    refused = router.status(one | admitted, ("HostAlreadyClaimed", "why"), "d", NOW) or {}
+    assert refused["status"]["ingress"][0]["conditions"][0]["reason"] == "HostAlreadyClaimed"
+    assert router.status(one | refused, ("HostAlreadyClaimed", "why"), "d", NOW) is None
