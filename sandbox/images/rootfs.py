@@ -9,7 +9,6 @@ RELEASE = "bookworm"
 PACKAGES = ("ca-certificates", "libnss-wrapper")
 # Nobody reads manuals in a container.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
-ELSEWHERE = "http://deb.debian.org/debian"
 
 
 def fingerprint() -> str:
@@ -17,8 +16,8 @@ def fingerprint() -> str:
     return hashlib.sha256(repr((RELEASE, PACKAGES, LEFT_OUT)).encode()).hexdigest()[:12]
 
 
-def mirror() -> str:
-    """The Debian mirror that this machine uses, else Debian's own."""
+def mirror() -> str | None:
+    """The Debian mirror that this machine uses; None leaves the choice to mmdebstrap."""
     wanted = "$(REPO_URI) $(ORIGIN) $(CODENAME)"
     command = ["apt-get", "indextargets", "--format", wanted, "Created-By: Packages"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -26,11 +25,12 @@ def mirror() -> str:
         address, *found = line.split()
         if found == ["Debian", RELEASE]:
             return address.rstrip("/")
-    return ELSEWHERE
+    return None
 
 
 def command(folder: Path) -> list[str]:
     """What makes it in an empty folder."""
+    found = mirror()
     return [
         "mmdebstrap",
         "--variant=apt",
@@ -39,7 +39,7 @@ def command(folder: Path) -> list[str]:
         f"--include={','.join(PACKAGES)}",
         RELEASE,
         str(folder),
-        f"deb {mirror()} {RELEASE} main",
+        *([f"deb {found} {RELEASE} main"] if found else []),
     ]
 
 
