@@ -198,7 +198,7 @@ class Sandbox:
                 self._plane.start_simulation(tools, client, record.ports, routes=shape.ROUTE not in self.omit)
             shape.apply_late(client, *files, self.domain, self._plane.wait)
             if self.node:
-                self.node.wait(client, self._plane.wait)
+                self.node.finish(client, self._plane.wait)
             self._plane.wait("the nodes to be ready", lambda: all(self.nodes().values()))
             root = "/api/v1/namespaces/private-ai/configmaps/kube-root-ca.crt"
             self._plane.wait("the controllers to work", lambda: bool(client.request("GET", root)))

@@ -15,7 +15,7 @@ DOUBLES = {
     f"portal_double/{part}": (f"quay.io/rh-aiservices-bu/litemaas-{part}:0.4.0",) for part in ("backend", "frontend")
 }
 # The node itself cannot start without these.
-SYSTEM = ("pause", "coredns", "router")
+SYSTEM = ("pause", "coredns", "router", "oauth-double", "model-server")
 LITELLM, PRISMA_CLIENT, PRISMA_CLI, PRISMA_ENGINE = "1.108.7", "0.11.0", "5.4.2", "4.7.1"
 NODE = "20.18.0"
 APP = "/opt/app-root"

@@ -1,4 +1,4 @@
-"""What runs in the cluster for its users: DNS, the router, the storage class."""
+"""What runs in the cluster for its users: DNS, router, OAuth server, models, storage class."""
 
 import base64
 from collections.abc import Callable
@@ -10,10 +10,14 @@ from sandbox.client import ApiError, Client
 from sandbox.node.names import DNS_ADDRESS, Names
 
 HERE = Path(__file__).resolve().parent / "manifests"
+Certificate = tuple[Path, Path]
+"""Two files: a certificate and its key."""
 DEPLOYMENTS = {
     "kube-system": ("coredns", "the cluster's DNS"),
     "openshift-ingress": ("router-default", "the router"),
+    "openshift-authentication": ("oauth-openshift", "the stand-in for the OAuth server"),
 }
+MODELS = "private-ai"
 
 
 def manifests(file: str, names: Names, domain: str) -> list[dict[str, Any]]:
@@ -26,14 +30,14 @@ def manifests(file: str, names: Names, domain: str) -> list[dict[str, Any]]:
     return [each for each in yaml.safe_load_all(text) if each]
 
 
-def apply(client: Client, names: Names, domain: str, certificate: tuple[Path, Path]) -> None:
-    """Create or update them.
+def apply(client: Client, names: Names, domain: str, router: Certificate) -> None:
+    """Create or update what other things need to start: storage, DNS, the router.
 
     Args:
         client: an administrator's.
         names: the node's.
         domain: the cluster's ingress domain.
-        certificate: the router's, and its key.
+        router: its certificate.
 
     Raises:
         ApiError: an object was refused.
@@ -41,15 +45,79 @@ def apply(client: Client, names: Names, domain: str, certificate: tuple[Path, Pa
     for file in ("storage.yaml", "dns.yaml", "router.yaml"):
         for each in manifests(file, names, domain):
             client.apply(each)
-    text = "".join(each.read_text() for each in certificate)
-    client.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "router", "namespace": "openshift-ingress"},
-            "data": {"tls.pem": base64.b64encode(text.encode()).decode()},
-        }
-    )
+    whole = "".join(each.read_text() for each in router)
+    client.apply(_secret("openshift-ingress", "router", {"tls.pem": whole}))
+
+
+def apply_late(client: Client, names: Names, domain: str, oauth: Certificate) -> None:
+    """Create or update what needs OpenShift's schemas to be served: the OAuth server, the models.
+
+    Args:
+        client: an administrator's.
+        names: the node's.
+        domain: the cluster's ingress domain.
+        oauth: the OAuth server's certificate.
+
+    Raises:
+        ApiError: an object was refused.
+    """
+    for each in manifests("oauth.yaml", names, domain):
+        client.apply(each)
+    pair = {"tls.crt": oauth[0].read_text(), "tls.key": oauth[1].read_text()}
+    client.apply(_secret("openshift-authentication", "oauth-openshift", pair))
+    for model in client.request("GET", f"/apis/serving.kserve.io/v1beta1/namespaces/{MODELS}/inferenceservices")[
+        "items"
+    ]:
+        client.apply(predictor(model))
+
+
+def predictor(model: dict[str, Any]) -> dict[str, Any]:
+    """The Deployment that KServe would make for an InferenceService, with a stand-in for vLLM.
+
+    One replica, also for a model that its `minReplicas` lets sleep: nothing here would wake it.
+    """
+    name, namespace = model["metadata"]["name"], model["metadata"]["namespace"]
+    spec = model["spec"]["predictor"]["model"]
+    labels = {"app": f"isvc.{name}-predictor", "serving.kserve.io/inferenceservice": name}
+    container = {
+        "name": "kserve-container",
+        "image": "lab.local/model-server:1",
+        "imagePullPolicy": "Always",
+        "args": spec["args"],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"{name}-predictor", "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": labels["app"]}},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def _secret(namespace: str, name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
+    }
 
 
 def forget_pods(client: Client) -> None:
@@ -58,7 +126,7 @@ def forget_pods(client: Client) -> None:
     Raises:
         ApiError: the server refused.
     """
-    for namespace in DEPLOYMENTS:
+    for namespace in (*DEPLOYMENTS, MODELS):
         path = f"/api/v1/namespaces/{namespace}/pods?gracePeriodSeconds=0"
         try:
             client.request("DELETE", path)
@@ -77,7 +145,10 @@ def wait(client: Client, waiting: Callable[..., None]) -> None:
     Raises:
         TimeoutError: one did not become available.
     """
-    for namespace, (name, title) in DEPLOYMENTS.items():
+    wanted = [(namespace, name, title) for namespace, (name, title) in DEPLOYMENTS.items()]
+    listed = client.request("GET", f"/apis/apps/v1/namespaces/{MODELS}/deployments")["items"]
+    wanted += [(MODELS, each["metadata"]["name"], "a model") for each in listed]
+    for namespace, name, title in wanted:
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
         waiting(f"{title} to be available", lambda path=path: _available(client.request("GET", path)), 120)
 

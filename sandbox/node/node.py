@@ -19,6 +19,8 @@ from sandbox.processes import Component
 # A unix socket's path may have 108 characters, and the kubelet's own are deeper.
 LONGEST_STATE = 60
 MASTERS = "system:masters"
+# By these the stand-in for the OAuth server is asked who somebody is.
+API_NAMES = ("kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 Wait = Callable[..., None]
 """Polls a condition under a title, for so many seconds, as `ControlPlane.wait` does."""
 
@@ -81,6 +83,8 @@ class Node:
         certificates.signed(
             self._pki, "router", "/CN=sandbox-router", f"subjectAltName=DNS:{self._domain},DNS:*.{self._domain}"
         )
+        hosts = ",".join(f"DNS:{each}" for each in (f"oauth-openshift.{self._domain}", *API_NAMES))
+        certificates.signed(self._pki, "oauth", "/CN=sandbox-oauth", f"subjectAltName={hosts}")
 
     def apiserver_flags(self) -> list[str]:
         """What the API server needs more; of a flag that is given twice the last one counts."""
@@ -141,13 +145,14 @@ class Node:
         waiting("the node to be registered", lambda: bool(client.request("GET", f"/api/v1/nodes/{self.names.node}")))
         self.components["network-policy"].start(policy)
 
-    def wait(self, client: Client, waiting: Wait) -> None:
-        """Wait until pods can run, find each other and be reached.
+    def finish(self, client: Client, waiting: Wait) -> None:
+        """Apply what needs OpenShift's schemas; wait until pods run, find each other and are reached.
 
         Raises:
             TimeoutError: something did not become ready; the message says what.
         """
         waiting("the node to be ready", lambda: self._is_ready(client), 60)
+        addons.apply_late(client, self.names, self._domain, (self._pki / "oauth.crt", self._pki / "oauth.key"))
         addons.wait(client, waiting)
 
     def _is_ready(self, client: Client) -> bool:

@@ -59,7 +59,7 @@ def copy_program(folder: Path) -> Path:
 
 
 def execute(
-    command: list[str], env: Mapping[str, str], folder: Path, stdin: str | None = None
+    command: list[str], env: Mapping[str, str], folder: Path, stdin: str | None = None, seconds: int = COMMAND_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, or stop it with all that it started."""
     with subprocess.Popen(
@@ -73,7 +73,7 @@ def execute(
         start_new_session=True,
     ) as process:
         try:
-            out, err = process.communicate(stdin, timeout=COMMAND_SECONDS)
+            out, err = process.communicate(stdin, timeout=seconds)
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -105,6 +105,8 @@ class Step:
 class Project:
     """A Pulumi project folder with one stack, on one cluster."""
 
+    command_seconds = COMMAND_SECONDS
+
     def __init__(self, folder: Path, program: Path, env: Mapping[str, str], stack: str) -> None:
         """Make folder and stack; several projects may share a folder, each with its own stack."""
         self.folder, self.stack, self.env = folder, stack, dict(env)
@@ -113,11 +115,14 @@ class Project:
         for source in [*program.iterdir(), VENV]:
             if source.name != "__pycache__" and not (folder / source.name).exists():
                 (folder / source.name).symlink_to(source)
-        self.run("stack", "init", stack, "--no-select")
+        if not self.file.exists():
+            self.run("stack", "init", stack, "--no-select")
 
     def run(self, *args: str, expect: int | None = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run ``pulumi``. Fails with everything it said if its exit code is not ``expect`` (None: any)."""
-        done = execute(["pulumi", *args, "--non-interactive", "--color=never"], self.env, self.folder, stdin)
+        done = execute(
+            ["pulumi", *args, "--non-interactive", "--color=never"], self.env, self.folder, stdin, self.command_seconds
+        )
         said = f"pulumi {' '.join(args)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         if expect == 0:
             assert done.returncode == 0, said

@@ -171,7 +171,8 @@ class Cluster:
             "Content-Type": "application/merge-patch+json",
         }
         body = json.dumps(patch).encode() if patch else None
-        address = f"https://kubernetes.default.svc{path}"
+        # Not by its name, which leads to the stand-in for the OAuth server.
+        address = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}{path}"
         request = urllib.request.Request(address, body, headers, method="PATCH" if patch else "GET")
         with urllib.request.urlopen(request, context=self._tls, timeout=10) as answer:  # noqa: S310
             return json.load(answer)

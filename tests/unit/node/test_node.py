@@ -3,11 +3,13 @@
 import ipaddress
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from sandbox import components
+from sandbox import components, paths, shape
+from sandbox.images import catalogue
 from sandbox.node import addons, host, owner, packages, settings
 from sandbox.node.names import DNS_ADDRESS, Names
 from sandbox.node.node import Node
@@ -70,7 +72,7 @@ def test_the_chains_of_others_are_not_ours():
 def test_the_manifests_hold_the_nodes_address_and_domain():
     found = [
         each
-        for file in ("storage.yaml", "dns.yaml", "router.yaml")
+        for file in ("storage.yaml", "dns.yaml", "router.yaml", "oauth.yaml")
         for each in addons.manifests(file, Names("dev"), "apps.example.com")
     ]
     by_kind = {(each["kind"], each["metadata"]["name"]): each for each in found}
@@ -78,6 +80,29 @@ def test_the_manifests_hold_the_nodes_address_and_domain():
     corefile = by_kind["ConfigMap", "coredns"]["data"]["Corefile"]
     assert "apps.example.com:5353 {" in corefile
     assert f"5 IN A {Names('dev').address}" in corefile
+    assert by_kind["Route", "oauth-openshift"]["spec"]["host"] == "oauth-openshift.apps.example.com"
+    env = by_kind["Deployment", "oauth-openshift"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    # Not by its name, which the cluster's DNS gives to this very pod.
+    assert {"name": "KUBE_API_URL", "value": "https://$(KUBERNETES_SERVICE_HOST)"} in env
+
+
+def test_a_model_is_served_with_the_arguments_of_its_inference_service_behind_its_service():
+    objects = shape.load(paths.MANIFESTS / "models.yaml")
+    services = {each["metadata"]["name"]: each["spec"]["selector"] for each in objects if each["kind"] == "Service"}
+    models = [each for each in objects if each["kind"] == "InferenceService"]
+    assert len(models) == 4
+    for model in models:
+        made = addons.predictor(model)
+        template = made["spec"]["template"]
+        assert services[made["metadata"]["name"]].items() <= template["metadata"]["labels"].items()
+        assert template["spec"]["containers"][0]["args"] == model["spec"]["predictor"]["model"]["args"]
+
+
+def test_every_image_of_the_nodes_own_pods_is_made_before_they_start():
+    files = (addons.HERE / file for file in ("dns.yaml", "router.yaml", "oauth.yaml"))
+    text = "".join(each.read_text() for each in files) + Path(addons.__file__).read_text()
+    wanted = set(re.findall(r"lab\.local/([a-z-]+):1", text))
+    assert wanted == set(catalogue.SYSTEM) - {"pause"}
 
 
 def test_a_dead_owner_does_not_keep_others_out(cache: Path):

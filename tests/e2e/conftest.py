@@ -1,0 +1,157 @@
+"""One sandbox with a real node and one stack on it, deployed once; every test leaves it working."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sandbox.cluster import Sandbox
+from sandbox.images.make import make
+from tests.e2e.web import Gateway, User, Web
+from tests.engine.driver import DOMAIN, Cluster, Json, Project, copy_program
+
+GPT_OSS: Json = {
+    "name": "gpt-oss-20b",
+    "endpoint": "http://gpt-oss-20b-predictor.private-ai.svc.cluster.local:8080/v1",
+    "contextLength": 8192,
+    "maxOutput": 4096,
+    "inputPrice": 0.0000005,
+    "outputPrice": 0.0000015,
+}
+MODELS = ("granite-8b-agent", "mistral-3-int4", "devstral-2", "gpt-oss-20b")
+SETTINGS: Json = {
+    "clusterDomain": DOMAIN,
+    "namespace": "litemaas",
+    "protectData": False,
+    "rolloutTimeoutSeconds": 300,
+    "models": [*MODELS[:-1], GPT_OSS],
+    "access": {"admins": ["alice"], "readonly": ["carol"]},
+    "replicas": {"litellm": 2, "frontend": 2},
+}
+TIERS = {"postgres": 1, "redis": 1, "litellm": 2, "backend": 1, "frontend": 2}
+measured: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let whoever writes tests keep the sandbox, which takes minutes to fill."""
+    parser.addoption("--keep", help="folder of a sandbox that is used, made if need be, and left running")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.e2e)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured, also when all went well."""
+    if measured:
+        terminalreporter.section("measured")
+        for line in measured:
+            terminalreporter.write_line(line)
+
+
+def report(line: str) -> None:
+    """Add a figure to the end of the run's output."""
+    measured.append(line)
+
+
+class Slow(Project):
+    """A project whose commands start real containers."""
+
+    command_seconds = 1200
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The stack, its cluster, and how to reach what it serves."""
+
+    project: Project
+    program: Path
+    cluster: Cluster
+    web: Web
+    portal: str
+    gateway: Gateway
+    namespace: str
+
+    def user(self, name: str) -> User:
+        """Somebody, logged in anew."""
+        return self.web.log_in(self.portal, name)
+
+    def pods(self, component: str) -> list[Json]:
+        """The pods of a component that are not going away."""
+        listed = self.cluster.items("pods", self.namespace, "-l", f"app.kubernetes.io/component={component}")
+        return [each for each in listed if "deletionTimestamp" not in each["metadata"]]
+
+    def is_ready(self, component: str, count: int = 1) -> bool:
+        """Whether so many pods are ready, and no other is left."""
+        states = [
+            any((each["type"], each["status"]) == ("Ready", "True") for each in pod["status"].get("conditions", ()))
+            for pod in self.pods(component)
+        ]
+        return len(states) == count and all(states)
+
+    def sql(self, database: str, query: str) -> str:
+        """The rows of a query, as an administrator inside the database's pod sees them."""
+        command = ["exec", "postgres-0", "-n", self.namespace, "--", "psql", "-qAt", "-U", "postgres", "-d", database]
+        return self.cluster.kubectl(*command, "-c", query).strip()
+
+
+@pytest.fixture(scope="session")
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A cluster with a real node; afterwards nothing of it is left on the machine."""
+    make()
+    if kept := request.config.getoption("--keep"):
+        running = Sandbox(Path(kept), name="e2e", domain=DOMAIN, nodes="real")
+        running.up()
+        yield running
+        return
+    # Short, because there are sockets below it.
+    folder = Path(tempfile.mkdtemp(prefix="e2e-"))
+    folder.chmod(0o755)
+    with Sandbox(folder / "s", name="e2e", domain=DOMAIN, nodes="real") as running:
+        yield running
+    assert running.node
+    assert not any(running.node.leftovers().values())
+    folder.rmdir()
+
+
+@pytest.fixture(scope="session")
+def stack(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """The stack ``e2e``, from an empty cluster to verified."""
+    program = copy_program(tmp_path_factory.mktemp("program") / "program")
+    project = Slow(sandbox.state / "project", program, sandbox.env(), "e2e")
+    project.write_config(SETTINGS)
+    started = time.monotonic()
+    project.up()
+    report(f"up from an empty cluster until everything works: {time.monotonic() - started:.0f} s")
+    found = project.outputs()
+    web = Web(sandbox.host, sandbox.state / "pki" / "sandbox-ca.crt")
+    return Deployed(
+        project=project,
+        program=program,
+        cluster=Cluster(sandbox),
+        web=web,
+        portal=found["portal_url"],
+        gateway=Gateway(web, found["gateway_url"]),
+        namespace=found["namespace"],
+    )
+
+
+@pytest.fixture
+def deployed(stack: Deployed) -> Iterator[Deployed]:
+    """The stack, for tests that change its settings: put back afterwards, on the cluster too."""
+    yield stack
+    if stack.project.config() != SETTINGS:
+        stack.project.write_config(SETTINGS)
+        stack.project.up()
+
+
+@pytest.fixture(scope="session")
+def bob(stack: Deployed) -> User:
+    """Somebody without a role of his own."""
+    return stack.user("bob")

@@ -1,0 +1,59 @@
+"""Two replicas of the gateway are one gateway: they share counters and the state of keys in Redis."""
+
+import http.client
+import json
+import time
+
+import pytest
+
+from tests.e2e.conftest import Deployed, report
+from tests.e2e.web import Key, User, until
+from tests.engine.driver import generated
+
+
+def ask(address: str, key: Key, model: str = "granite-8b-agent") -> int:
+    """The status of a completion by one replica, spoken to directly."""
+    connection = http.client.HTTPConnection(address, 4000, timeout=30)
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4})
+    headers = {"Authorization": f"Bearer {key.secret}", "Content-Type": "application/json"}
+    try:
+        connection.request("POST", "/v1/chat/completions", body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def replicas(stack: Deployed) -> tuple[str, str]:
+    """The addresses of the two replicas; the node they run on is this machine."""
+    until("two replicas", lambda: stack.is_ready("litellm", 2))
+    first, second = (each["status"]["podIP"] for each in stack.pods("litellm"))
+    return first, second
+
+
+def test_a_keys_limit_per_minute_holds_across_both_replicas(
+    stack: Deployed, bob: User, replicas: tuple[str, str]
+) -> None:
+    key = bob.key("granite-8b-agent", rpmLimit=4)
+    # All within one minute of the clock, where windows begin.
+    time.sleep(max(0.0, time.time() % 60 - 40) and 61 - time.time() % 60)
+    answers = [[ask(address, key) for _ in range(4)] for address in replicas]
+    report(f"a limit of 4 a minute, 4 calls to each of two replicas: {answers}")
+    assert answers == [[200] * 4, [429] * 4]
+
+
+def test_a_blocked_key_is_refused_by_both_replicas(stack: Deployed, bob: User, replicas: tuple[str, str]) -> None:
+    key = bob.key("granite-8b-agent")
+    assert [ask(address, key) for address in replicas] == [200, 200]
+    master = {"Authorization": f"Bearer {generated(stack.project)['litellmMasterKey']}"}
+    stack.web.send("POST", f"{stack.gateway.url}/key/block", {"key": key.secret}, master).ok()
+    seconds = until("both to refuse", lambda: [ask(address, key) for address in replicas] == [401, 401], 70, 0.2)
+    report(f"a blocked key is refused by both replicas after {seconds:.1f} s")
+
+
+def test_a_key_that_is_deleted_in_the_portal_is_refused_by_both_replicas(bob: User, replicas: tuple[str, str]) -> None:
+    key = bob.key("granite-8b-agent")
+    assert [ask(address, key) for address in replicas] == [200, 200]
+    bob.api("DELETE", f"/api/v1/api-keys/{key.id}").ok()
+    seconds = until("both to refuse", lambda: [ask(address, key) for address in replicas] == [401, 401], 70, 0.2)
+    report(f"a deleted key is refused by both replicas after {seconds:.1f} s")

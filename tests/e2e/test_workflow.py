@@ -1,0 +1,112 @@
+"""The seed's demo workflow: log in, subscribe, make a key, call a model, see the usage."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from sandbox.cluster import Sandbox
+from tests.e2e.conftest import GPT_OSS, MODELS, Deployed
+from tests.e2e.web import User, until
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("alice", "admin"), ("carol", "admin-readonly"), ("bob", "user")],
+    ids=("admin", "reader", "user"),
+)
+def test_the_groups_of_the_config_decide_what_somebody_may_do(stack: Deployed, name: str, role: str) -> None:
+    roles = stack.user(name).roles()
+    assert role in roles
+    assert ("admin" in roles) == (name == "alice")
+
+
+def test_somebody_whom_the_cluster_does_not_know_gets_no_further_than_the_login_form(stack: Deployed) -> None:
+    with pytest.raises(AssertionError, match="401"):
+        stack.user("mallory")
+
+
+def test_the_portal_offers_every_model_with_its_real_context_length(stack: Deployed, bob: User) -> None:
+    offered = {each["name"]: each["contextLength"] for each in bob.api("GET", "/api/v1/models").ok().json()["data"]}
+    assert offered == {
+        "granite-8b-agent": 16384,
+        "mistral-3-int4": 8192,
+        "devstral-2": 32768,
+        "gpt-oss-20b": 8192,
+    }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_key_from_the_portal_opens_its_model_and_no_other(stack: Deployed, bob: User, model: str) -> None:
+    key = bob.key(model)
+    answer = stack.gateway.complete(key.secret, model).ok().json()
+    assert answer["choices"][0]["message"]["content"] == "double answers: How are you?"
+    other = next(each for each in MODELS if each != model)
+    assert stack.gateway.complete(key.secret, other).status == 403
+
+
+def test_streams_and_tool_calls_pass_the_gateway(stack: Deployed, bob: User) -> None:
+    key = bob.key("granite-8b-agent")
+    stream = stack.gateway.complete(key.secret, "granite-8b-agent", stream=True).ok()
+    assert stream.text.rstrip().endswith("data: [DONE]")
+    assert stream.text.count("data: {") > 3
+    called = stack.gateway.complete(key.secret, "granite-8b-agent", tools=[TOOL], tool_choice="auto").ok().json()
+    assert called["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "weather"
+
+
+def test_the_call_that_the_seed_shows_works_with_curl(stack: Deployed, sandbox: Sandbox, bob: User) -> None:
+    key = bob.key("granite-8b-agent")
+    body = {"model": "granite-8b-agent", "messages": [{"role": "user", "content": "Hello"}]}
+    command = ["curl", "-sS", "--fail", "--cacert", str(sandbox.state / "pki" / "sandbox-ca.crt")]
+    command += ["--connect-to", f"::{sandbox.host}:", "-X", "POST", f"{stack.gateway.url}/v1/chat/completions"]
+    command += ["-H", f"Authorization: Bearer {key.secret}", "-H", "Content-Type: application/json"]
+    done = subprocess.run([*command, "-d", json.dumps(body)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"]
+
+
+def test_nobody_calls_a_model_without_a_key(stack: Deployed) -> None:
+    assert stack.gateway.complete("", "granite-8b-agent").status == 401
+    assert stack.gateway.complete("sk-made-up-by-somebody", "granite-8b-agent").status == 401
+
+
+def test_usage_is_recorded_to_the_last_token(stack: Deployed) -> None:
+    carol = stack.user("carol")
+    key = carol.key("gpt-oss-20b")
+    usages = [stack.gateway.complete(key.secret, "gpt-oss-20b").ok().json()["usage"] for _ in range(3)]
+    prompt, completion = (sum(each[f"{kind}_tokens"] for each in usages) for kind in ("prompt", "completion"))
+    cost = prompt * GPT_OSS["inputPrice"] + completion * GPT_OSS["outputPrice"]
+    query = (
+        f'SELECT count(*), sum(prompt_tokens), sum(completion_tokens), sum(spend) FROM "LiteLLM_SpendLogs" '  # noqa: S608  a key of ours
+        f"WHERE api_key = encode(sha256('{key.secret}'), 'hex')"
+    )
+
+    def recorded() -> list[str]:
+        return stack.sql("litellm_db", query).split("|")
+
+    # Rows are written in batches, up to a minute apart.
+    until("three rows of usage", lambda: recorded()[0] == "3", 90, 2)
+    _, ins, outs, spend = recorded()
+    assert (int(ins), int(outs)) == (prompt, completion)
+    assert float(spend) == pytest.approx(cost)
+    spent = lambda: carol.api("GET", "/api/v1/usage/budget").ok().json()["currentSpend"]  # noqa: E731
+    until("the portal to show the cost", lambda: spent() == pytest.approx(cost), 60, 2)
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    page = carol.api("POST", "/api/v1/usage/analytics", {"startDate": today, "endDate": today}).ok().json()
+    assert page["totalRequests"] >= 3
+
+
+def test_a_browser_without_a_login_gets_nothing_from_the_api(stack: Deployed) -> None:
+    for host in (stack.portal, stack.project.outputs()["api_url"]):
+        for header in ({}, {"Authorization": "\t"}):
+            sent = {"User-Agent": "Mozilla/5.0 Chrome/130", **header}
+            assert stack.web.send("GET", f"{host}/api/v1/api-keys", headers=sent).status == 401
