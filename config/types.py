@@ -17,13 +17,14 @@ SECRET = re.compile(r"[-A-Za-z0-9._~+=]+")
 # nobody writes in a stack file.
 QUANTITY = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<suffix>m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 IMAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?")
-ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#]*)?")
+ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:(?P<port>[0-9]{1,5}))?(/[^\s?#]*)?")
 _LABEL_LENGTH = 63  # RFC 1035
 # `litemaas-api-<namespace>` is the first label of a host.
 _NAMESPACE_LENGTH = _LABEL_LENGTH - len("litemaas-api-")
 # Leaves room for that label and a dot in a name of at most 253 characters.
 _DOMAIN_LENGTH = 253 - _LABEL_LENGTH - 1
 _SECRET_LENGTH = 16
+_PORTS = 65536
 _FACTORS = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15} | {
     f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTP", start=1)
 }
@@ -102,8 +103,12 @@ def _model_name(value: str) -> str:
 
 
 def _endpoint(value: str) -> str:
-    if not ENDPOINT.fullmatch(value):
+    match = ENDPOINT.fullmatch(value)
+    if match is None:
         msg = "is no http(s) URL; every call to the model would fail; write http://<service>.<namespace>.svc.cluster.local:8080/v1"
+        raise ValueError(msg)
+    if match["port"] and not 0 < int(match["port"]) < _PORTS:
+        msg = f"has no port between 1 and {_PORTS - 1}; nothing could be called there; write the one of the Service"
         raise ValueError(msg)
     if not value.endswith("/v1"):
         # litellm.md section 4: without /v1 LiteLLM posts to /chat/completions, a 404 on vLLM.

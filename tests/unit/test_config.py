@@ -55,6 +55,12 @@ BAD = {
         '"http://m:8080"',
         "http://m:8080/v1",
     ),
+    "endpoint on an impossible port": (
+        model(endpoint="http://m:70000/v1"),
+        "models[0].endpoint",
+        '"http://m:70000/v1"',
+        "between 1 and 65535",
+    ),
     "endpoint of another scheme": (
         model(endpoint="ftp://m/v1"),
         "models[0].endpoint",
