@@ -17,9 +17,10 @@ from components.diagnosis import explainer
 from components.foundation import Foundation, FoundationArgs
 from components.frontend import Frontend, FrontendArgs
 from components.gateway import Gateway, GatewayArgs
+from components.isolation import Isolation, IsolationArgs
 from components.kube import Scope, Size
 from components.models import ModelArgs, Models, ModelsArgs
-from components.naming import API_ROUTE, GATEWAY_ROUTE, PORTAL_ROUTE, Addresses
+from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
 from config import load
 from config.loading import secret_values
@@ -148,7 +149,7 @@ models = Models(
             ModelArgs(
                 scope=scope,
                 model=model.name,
-                endpoint=model.endpoint,
+                endpoint=urls.target(model.endpoint),
                 served_name=model.backend_model,
                 context_length=model.context_length,
                 max_output=model.max_output or model.context_length,
@@ -179,13 +180,14 @@ backend = Backend(
         database_url=database.portal_url,
         gateway_database_url=database.gateway_url,
         gateway_key=credentials["litellmMasterKey"],
-        gateway_url=urls.gateway,
+        gateway_url=urls.target(urls.gateway),
+        kubernetes_url=urls.target(KUBERNETES),
         jwt_secret=credentials["jwtSecret"],
         encryption_key=credentials["backendEncryptionKey"],
         admin_api_key=credentials["adminApiKey"],
         oauth_client_id=oauth.client_id,
         oauth_client_secret=oauth.client_secret,
-        oauth_issuer=urls.oauth_issuer,
+        oauth_issuer=urls.target(urls.oauth_issuer),
         oauth_callback=urls.oauth_callback,
         origin=urls.portal,
         initial_admins=access.initial_admins,
@@ -202,6 +204,15 @@ frontend = Frontend(
         backend_url=backend.url,
         portal_host=urls.host(PORTAL_ROUTE),
         api_host=urls.host(API_ROUTE),
+    ),
+    ours,
+)
+Isolation(
+    "isolation",
+    IsolationArgs(
+        scope=scope,
+        home=foundation.home,
+        edges=[edge for tier in (database, gateway, models, backend, frontend) for edge in tier.edges],
     ),
     ours,
 )

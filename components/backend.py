@@ -1,12 +1,13 @@
 """Backend tier: the portal's API server."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, parts, probes, volumes
+from components import kube, parts, probes, volumes, wiring
+from components.wiring import Target
 
 PORT = 8080
 _BACKUPS = "/data/backups"
@@ -16,7 +17,7 @@ _CA_FILE = "/tmp/ca-bundle.pem"
 
 @dataclass(frozen=True, kw_only=True)
 class BackendArgs:
-    """Outputs are secret; addresses are plain URLs without a trailing slash.
+    """Outputs are secret, the databases' URLs too; URLs have no trailing slash.
 
     ``ready`` is what must be up before the first start: a database that is missing then
     makes the backend serve mock data for the rest of its life.
@@ -29,16 +30,17 @@ class BackendArgs:
     storage_class: str | None
     trusted_ca: Input[str]
     ready: Sequence[Resource]
-    database_url: Output[str]
-    gateway_database_url: Output[str]
+    database_url: Target[Output[str]]
+    gateway_database_url: Target[Output[str]]
     gateway_key: Output[str]
-    gateway_url: str
+    gateway_url: Target[str]
+    kubernetes_url: Target[str]
     jwt_secret: Output[str]
     encryption_key: Output[str]
     admin_api_key: Output[str]
     oauth_client_id: Input[str]
     oauth_client_secret: Output[str]
-    oauth_issuer: str
+    oauth_issuer: Target[str]
     oauth_callback: str
     origin: str
     initial_admins: Sequence[str]
@@ -49,7 +51,7 @@ class Backend(ComponentResource):
     """One backend pod: the state of a login lives in its memory, its backups on a claim of one node."""
 
     service: Output[str]
-    url: Output[str]
+    url: Target[Output[str]]
 
     def __init__(self, name: str, args: BackendArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Backend", name, None, opts)
@@ -59,8 +61,8 @@ class Backend(ComponentResource):
             metadata=scope.meta("backend"),
             immutable=True,
             string_data={
-                "DATABASE_URL": args.database_url,
-                "LITELLM_DATABASE_URL": args.gateway_database_url,
+                "DATABASE_URL": args.database_url.address,
+                "LITELLM_DATABASE_URL": args.gateway_database_url.address,
                 "LITELLM_API_KEY": args.gateway_key,
                 # Misnamed by the backend: it encrypts provider keys with it.
                 "LITELLM_MASTER_KEY": args.encryption_key,
@@ -94,9 +96,10 @@ class Backend(ComponentResource):
             opts=scope.workload(self, "backend", depends_on=args.ready),
         )
         service = parts.service(name, scope, "backend", PORT, child)
-        self.service = service
-        self.url = Output.format("http://{0}:{1}", self.service, PORT)
-        self.register_outputs({"service": self.service, "url": self.url})
+        self.service = service.address
+        self.url = replace(service, address=Output.format("http://{0}:{1}", self.service, PORT))
+        self.edges = wiring.calls("backend", args)
+        self.register_outputs({"service": self.service, "url": self.url.address})
 
 
 def _environment(args: BackendArgs) -> dict[str, Input[str]]:
@@ -110,15 +113,15 @@ def _environment(args: BackendArgs) -> dict[str, Input[str]]:
         "NODE_EXTRA_CA_CERTS": _CA_FILE,
         "AUTH_PROVIDER": "openshift",
         "OAUTH_CLIENT_ID": args.oauth_client_id,
-        "OAUTH_ISSUER": args.oauth_issuer,
+        "OAUTH_ISSUER": args.oauth_issuer.address,
         "OAUTH_CALLBACK_URL": args.oauth_callback,
         # The derived default is wrong wherever the OAuth host does not stand beside the API's.
-        "OPENSHIFT_API_URL": "https://kubernetes.default.svc",
+        "OPENSHIFT_API_URL": args.kubernetes_url.address,
         "CORS_ORIGIN": args.origin,
         # Requests from these origins skip authentication; the default is localhost.
         "ALLOWED_FRONTEND_ORIGINS": "none.invalid",
         # The public URL: the portal shows it to users, and their browsers call it.
-        "LITELLM_API_URL": args.gateway_url,
+        "LITELLM_API_URL": args.gateway_url.address,
         "LITELLM_AUTO_SYNC": "true",
         # Minutes; a model change shows up this late, and a missed first sync is made up for.
         "LITELLM_SYNC_INTERVAL": "2",

@@ -6,6 +6,7 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
 from components import kube, parts, probes, volumes
+from components.wiring import Target
 
 PORT = 6379
 
@@ -24,7 +25,7 @@ class CacheArgs:
 class Cache(ComponentResource):
     """One Redis without persistence: all it holds may be lost, at the price of fresh counters."""
 
-    host: Output[str]
+    host: Target[Output[str]]
     port: Output[int]
     password: Output[str]
 
@@ -67,8 +68,7 @@ class Cache(ComponentResource):
             spec=kube.deployment(scope, "redis", pod, recreate=True),
             opts=scope.workload(self, "redis"),
         )
-        service = parts.service(name, scope, "redis", PORT, child)
-        self.host = service
+        self.host = parts.service(name, scope, "redis", PORT, child)
         self.port = Output.from_input(PORT)
         self.password = args.password
-        self.register_outputs({"host": self.host, "port": self.port, "password": self.password})
+        self.register_outputs({"host": self.host.address, "port": self.port, "password": self.password})

@@ -1,12 +1,13 @@
 """Database tier: PostgreSQL with two databases that share neither role nor URL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
 from components import kube, parts, probes, volumes
+from components.wiring import Pods, Target
 
 PORT = 5432
 # Names upstream uses, so that its own documentation applies.
@@ -38,10 +39,10 @@ class DatabaseArgs:
 class Database(ComponentResource):
     """PostgreSQL, and the Job that makes databases, roles and the extension before anybody connects."""
 
-    host: Output[str]
+    host: Target[Output[str]]
     port: Output[int]
-    portal_url: Output[str]
-    gateway_url: Output[str]
+    portal_url: Target[Output[str]]
+    gateway_url: Target[Output[str]]
 
     def __init__(self, name: str, args: DatabaseArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Database", name, None, opts)
@@ -62,7 +63,7 @@ class Database(ComponentResource):
         server = k8s.apps.v1.StatefulSet(
             f"{name}-server",
             metadata=scope.meta("postgres", "postgres", scope.awaited(heal=True)),
-            spec=_stateful_set(args, service, account, passwords.metadata.name),
+            spec=_stateful_set(args, service.address, account, passwords.metadata.name),
             opts=scope.workload(self, protect=args.protect),
         )
         script = k8s.core.v1.ConfigMap(
@@ -82,17 +83,16 @@ class Database(ComponentResource):
         )
         self.portal_url = self._url(PORTAL_ROLE, args.portal_password, PORTAL)
         self.gateway_url = self._url(GATEWAY_ROLE, args.gateway_password, GATEWAY)
-        self.register_outputs(
-            {"host": self.host, "port": self.port, "portal_url": self.portal_url, "gateway_url": self.gateway_url}
-        )
+        self.edges = [self.host.called_by(Pods("postgres-bootstrap"))]
+        urls = {"portal_url": self.portal_url.address, "gateway_url": self.gateway_url.address}
+        self.register_outputs({"host": self.host.address, "port": self.port, **urls})
 
-    def _url(self, role: str, password: Output[str], database: str) -> Output[str]:
+    def _url(self, role: str, password: Output[str], database: str) -> Target[Output[str]]:
         # sslmode must be said: without it the backend tries TLS, fails against a server
         # without, and serves mock data instead (litemaas-contract.md section 1.4).
         encoded = password.apply(lambda text: quote(text, safe=""))
-        return Output.format(
-            "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=disable", role, encoded, self.host, self.port, database
-        )
+        form = "postgresql://{0}:{1}@{2}:{3}/{4}?sslmode=disable"
+        return replace(self.host, address=Output.format(form, role, encoded, self.host.address, self.port, database))
 
     def _bootstrap(
         self,
@@ -102,7 +102,7 @@ class Database(ComponentResource):
         script: k8s.core.v1.ConfigMap,
     ) -> kube.Pod:
         names = {
-            "PGHOST": self.host,
+            "PGHOST": self.host.address,
             "PGPORT": str(PORT),
             "PGUSER": ADMIN,
             "PORTAL_DATABASE": PORTAL,

@@ -37,6 +37,7 @@ class Foundation(ComponentResource):
             metadata=k8s.meta.v1.ObjectMetaArgs(name=args.scope.namespace, labels=labels, annotations=HEAL),
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
+        self.home = space
         self.namespace = space.metadata.name
         # Named and without data: the operator owns the data, so a change is no new object.
         bundle = k8s.core.v1.ConfigMap(

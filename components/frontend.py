@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, openshift, parts, probes, volumes
+from components import kube, openshift, parts, probes, volumes, wiring
 from components.naming import API_ROUTE, PORTAL_ROUTE
+from components.wiring import Target
 
 PORT = 8080
 _SERVER = "/opt/app-root/etc/nginx.default.d"
@@ -21,7 +22,7 @@ class FrontendArgs:
     scope: kube.Scope
     image: str
     size: kube.Size
-    backend_url: Output[str]
+    backend_url: Target[Output[str]]
     portal_host: str
     api_host: str
 
@@ -40,7 +41,7 @@ class Frontend(ComponentResource):
             metadata=scope.meta("frontend"),
             immutable=True,
             data={
-                "default.conf": args.backend_url.apply(lambda url: template.replace("${BACKEND_URL}", url)),
+                "default.conf": args.backend_url.address.apply(lambda url: template.replace("${BACKEND_URL}", url)),
                 "start.sh": kube.file("start-frontend.sh"),
             },
             opts=child,
@@ -55,7 +56,7 @@ class Frontend(ComponentResource):
         )
         service = parts.service(name, scope, "frontend", PORT, child)
         parts.budget(name, scope, "frontend", args.size, child)
-        for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host)):
+        entered = [
             openshift.route(
                 f"{name}-{route}",
                 metadata=scope.meta("frontend", route, openshift.annotations(scope, _ROUTE_SECONDS)),
@@ -63,7 +64,10 @@ class Frontend(ComponentResource):
                 service=service,
                 opts=scope.workload(self),
             )
-        self.service = service
+            for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host))
+        ]
+        self.service = service.address
+        self.edges = [*entered, *wiring.calls("frontend", args)]
         self.register_outputs({"service": self.service})
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift, parts, probes, volumes
+from components import kube, openshift, parts, probes, volumes, wiring
 from components.naming import GATEWAY_ROUTE
+from components.wiring import Pods, Target
 
 PORT = 4000
 # One answer may take this long; the Route and the shutdown have to wait longer.
@@ -27,8 +28,8 @@ class GatewayArgs:
     size: kube.Size
     host: str
     database: Resource
-    database_url: Output[str]
-    redis_host: Input[str]
+    database_url: Target[Output[str]]
+    redis_host: Target[Output[str]]
     redis_port: Input[int]
     redis_password: Output[str]
     master_key: Output[str]
@@ -40,7 +41,7 @@ class Gateway(ComponentResource):
     """LiteLLM, migrated before it is rolled out, behind its public Route."""
 
     service: Output[str]
-    internal_url: Output[str]
+    internal_url: Target[Output[str]]
     env_secret: Output[str]
 
     def __init__(self, name: str, args: GatewayArgs, opts: ResourceOptions | None = None) -> None:
@@ -74,40 +75,41 @@ class Gateway(ComponentResource):
         )
         service = parts.service(name, scope, "litellm", PORT, child)
         parts.budget(name, scope, "litellm", args.size, child)
-        openshift.route(
+        entered = openshift.route(
             f"{name}-route",
             metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, _ROUTE_SECONDS)),
             host=args.host,
             service=service,
             opts=scope.workload(self),
         )
-        self.service = service
-        self.internal_url = Output.format("http://{0}:{1}", self.service, PORT)
+        self.service = service.address
+        self.internal_url = replace(service, address=Output.format("http://{0}:{1}", self.service, PORT))
         self.env_secret = env.metadata.name
+        migrating = args.database_url.called_by(Pods("litellm-migration"))
+        self.edges = [entered, migrating, *wiring.calls("litellm", args)]
         self.register_outputs(
-            {"service": self.service, "internal_url": self.internal_url, "env_secret": self.env_secret}
+            {"service": self.service, "internal_url": self.internal_url.address, "env_secret": self.env_secret}
         )
 
 
 def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
     return {
-        "DATABASE_URL": args.database_url,
+        "DATABASE_URL": args.database_url.address,
         "LITELLM_MASTER_KEY": args.master_key,
         "LITELLM_SALT_KEY": args.salt_key,
         "UI_USERNAME": "admin",
         "UI_PASSWORD": args.ui_password,
-        "REDIS_HOST": args.redis_host,
+        "REDIS_HOST": args.redis_host.address,
         "REDIS_PORT": Output.format("{0}", args.redis_port),
         "REDIS_PASSWORD": args.redis_password,
     }
 
 
 def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, Input[str]], **more: Any) -> kube.Pod:  # noqa: ANN401 (the fields of kube.Pod, which checks them)
-    """What the proxy and its migration share: image, secrets, directories."""
+    """What the proxy and its migration share: image, environment, directories."""
     return kube.Pod(
         image=tier.image,
         service_account=pods["account"],
-        env_from=[pods["env"]],
         env={
             # Unset, prisma crashes at import under a UID without a passwd entry.
             "HOME": "/app",
@@ -135,6 +137,8 @@ def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         {"DISABLE_SCHEMA_UPDATE": "false", "LITELLM_MIGRATION_DIR": "/tmp/migrations"},
         name="migration",
         size=replace(args.size, replicas=1),
+        # The rest of that Secret is not its business, above all the address of Redis.
+        secret_env={"DATABASE_URL": (pods["env"], "DATABASE_URL")},
         command=["python3", "/etc/litellm/migrate.py"],
     )
 
@@ -152,6 +156,7 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         name="litellm",
         size=args.size,
         port=PORT,
+        env_from=[pods["env"]],
         args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT)],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
         startup=probes.http("/health/readiness", PORT, failures=30),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, parts, volumes
+from components import kube, parts, volumes, wiring
+from components.wiring import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class ModelArgs:
 
     scope: kube.Scope
     model: str
-    endpoint: str
+    endpoint: Target[str]
     served_name: str
     context_length: int
     max_output: int
@@ -33,7 +34,8 @@ class ModelArgs:
 
     def declaration(self) -> dict[str, str | int | float | bool | None]:
         """The model as the registering script reads it."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "scope"}
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "scope"}
+        return values | {"endpoint": self.endpoint.address}
 
 
 class Model(ComponentResource):
@@ -69,7 +71,7 @@ class ModelsArgs:
     image: str
     size: kube.Size
     gateway: Resource
-    gateway_url: Input[str]
+    gateway_url: Target[Output[str]]
     env_secret: Input[str]
     models: Sequence[ModelArgs]
     retired: Sequence[str]
@@ -100,6 +102,9 @@ class Models(ComponentResource):
             opts=scope.workload(self, depends_on=[args.gateway]),
         )
         self.names = Output.from_input(list(carriers))
+        # The Job calls the gateway, and by what it tells it the gateway calls the models.
+        told = [one.endpoint.called_by(args.gateway_url.peer) for one in args.models]
+        self.edges = [*wiring.calls("models", args), *told]
         self.register_outputs({"names": self.names})
 
 
@@ -122,7 +127,7 @@ def _registration(
         size=args.size,
         command=["python3", "/opt/litemaas/register_models.py"],
         env={
-            "LITELLM_URL": args.gateway_url,
+            "LITELLM_URL": args.gateway_url.address,
             "DECLARED": "/etc/litemaas-models",
             "RETIRED": ",".join(args.retired),
             "HOME": "/tmp",

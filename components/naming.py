@@ -5,7 +5,13 @@ preview, before anything exists.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
+from urllib.parse import urlsplit
 
+from components.wiring import Namespace, Place, Target
+
+# Under this name the API server's certificate is good for every cluster.
+KUBERNETES = "https://kubernetes.default.svc"
 PORTAL_ROUTE, GATEWAY_ROUTE, API_ROUTE = "litemaas", "litellm", "litemaas-api"
 
 
@@ -44,3 +50,27 @@ class Addresses:
     def oauth_issuer(self) -> str:
         """OpenShift's OAuth server; without a trailing slash, which the backend would double."""
         return f"https://oauth-openshift.{self.domain}"
+
+    def target(self, url: str) -> Target[str]:
+        """``url``, a valid one, with who answers there: its host tells."""
+        if url == KUBERNETES:
+            return Target(address=url, peer=Place.API_SERVER, port=None)
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if host.endswith(f".{self.domain}"):
+            return Target(address=url, peer=Place.ROUTER, port=port)
+        namespace = self._namespace(host)
+        if namespace is None:
+            return Target(address=url, peer=Place.ANYWHERE, port=port)
+        # The port is the Service's; that of the pods behind it, which counts, is not known here.
+        peer = Place.NEIGHBOURS if namespace == self.namespace else Namespace(namespace)
+        return Target(address=url, peer=peer, port=None)
+
+    def _namespace(self, host: str) -> str | None:
+        """Where the Service called ``host`` lies; None for a name outside the cluster."""
+        labels = host.split(".")
+        if len(labels) == 1:
+            return self.namespace
+        # <service>.<namespace>.svc, perhaps with a pod's name before and the cluster's domain behind.
+        return next((label for label, after in pairwise(labels[1:]) if after == "svc"), None)

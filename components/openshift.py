@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 from pulumi import CustomResource, Input, Output, ResourceOptions
 
 from components.kube import Scope
+from components.wiring import Edge, Place, Target
 
 # Until a router has admitted it a Route is a wish: another one may hold the host already.
 _ADMITTED = 'jsonpath={.status.ingress[0].conditions[?(@.type=="Admitted")].status}=True'
@@ -53,20 +54,21 @@ def route(
     *,
     metadata: k8s.meta.v1.ObjectMetaArgs,
     host: Input[str],
-    service: Input[str],
+    service: Target[Output[str]],
     opts: ResourceOptions,
-) -> Manifest:
-    """A Route with edge TLS that redirects plain HTTP."""
+) -> Edge:
+    """A Route with edge TLS that redirects plain HTTP; by it the router calls ``service``."""
     spec = {
         "host": host,
-        "to": {"kind": "Service", "name": service, "weight": 100},
+        "to": {"kind": "Service", "name": service.address, "weight": 100},
         "port": {"targetPort": "main"},
         "tls": {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"},
         "wildcardPolicy": "None",
     }
-    return Manifest(
+    Manifest(
         name, api_version="route.openshift.io/v1", kind="Route", metadata=metadata, fields={"spec": spec}, opts=opts
     )
+    return service.called_by(Place.ROUTER)
 
 
 def oauth_client(

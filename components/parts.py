@@ -4,6 +4,7 @@ import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
 from components import kube
+from components.wiring import Pods, Target
 
 
 def account(name: str, scope: kube.Scope, component: str, opts: ResourceOptions) -> Output[str]:
@@ -17,15 +18,15 @@ def account(name: str, scope: kube.Scope, component: str, opts: ResourceOptions)
     return made.metadata.name
 
 
-def service(name: str, scope: kube.Scope, component: str, port: int, opts: ResourceOptions) -> Output[str]:
-    """The name, and so the address, of a ClusterIP Service in front of the pods of ``component``."""
+def service(name: str, scope: kube.Scope, component: str, port: int, opts: ResourceOptions) -> Target[Output[str]]:
+    """A ClusterIP Service in front of the pods of ``component``; its name is its address."""
     made = k8s.core.v1.Service(
         f"{name}-service",
         metadata=scope.meta(component, component, kube.SKIP_AWAIT | kube.HEAL),
         spec=kube.service(scope, component, port),
         opts=opts,
     )
-    return made.metadata.name
+    return Target(address=made.metadata.name, peer=Pods(component), port=port)
 
 
 def budget(name: str, scope: kube.Scope, component: str, size: kube.Size, opts: ResourceOptions) -> None:

@@ -5,11 +5,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from components.naming import Addresses
+from components.wiring import Place
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
 from config.types import quantity
+
+_POLICIES = (
+    "default-deny",
+    "postgres",
+    "postgres-bootstrap",
+    "redis",
+    "litellm",
+    "litellm-migration",
+    "models",
+    "backend",
+    "frontend",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +54,19 @@ def planned(settings: Settings) -> list[Owned]:
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): ("redis", "litellm", "backend", "frontend"),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): ("postgres", "redis", "litellm", "backend", "frontend"),
+        ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(settings),
     }
     for (kind, path), names in named.items():
         objects += [
             Owned(kind=kind, name=name, path=path + name, resource=kind.lower(), namespace=space) for name in names
         ]
     return objects
+
+
+def _policies(settings: Settings) -> tuple[str, ...]:
+    urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
+    served_here = any(urls.target(model.endpoint).peer is Place.NEIGHBOURS for model in settings.models)
+    return (*_POLICIES, "neighbours") if served_here else _POLICIES
 
 
 def foreign(found: Iterable[tuple[Owned, Json]], stack: str) -> list[Problem]:

@@ -27,7 +27,7 @@ class Model(Entry):
         examples=["granite-8b-agent"],
     )
     endpoint: Endpoint = Field(
-        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1.",
+        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
         examples=["http://granite-8b-agent-predictor.private-ai.svc.cluster.local:8080/v1"],
     )
     served_name: str | None = Field(

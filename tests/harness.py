@@ -74,6 +74,7 @@ class Registration:
     delete_before_replace: bool
     aliases: tuple[str, ...]
     retain_on_delete: bool
+    deleted_with: str
     error_hooks: tuple[str, ...]
 
     @cached_property
@@ -383,6 +384,7 @@ def _record(urn: str, request: resource_pb2.RegisterResourceRequest, inputs: dic
         delete_before_replace=request.deleteBeforeReplace,
         aliases=tuple(map(str, [*request.aliases, *request.aliasURNs])),
         retain_on_delete=request.retainOnDelete,
+        deleted_with=request.deletedWith,
         error_hooks=tuple(request.hooks.on_error),
     )
 

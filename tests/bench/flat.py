@@ -2,8 +2,9 @@
 
 One file, one resource after the other: no components, hooks, checks or settings. Values
 that flow between objects (generated names, the namespace) do so there too; what else an
-object waited for becomes ``depends_on``. So both programs create the same objects, in the
-same order. Objects of fixed name get another one, that both can live in one cluster.
+object waited for becomes ``depends_on``, what it goes with ``deleted_with``. So both programs
+create the same objects, in the same order. Objects of fixed name get another one, that both
+can live in one cluster.
 """
 
 import json
@@ -60,7 +61,9 @@ class Writer:
         values = {key: self._value(value, used) for key, value in inputs.items()}
         values["metadata"] = metadata
         waits = [self.variables[urn] for urn in one.get("dependencies", ()) if urn in self.variables]
-        opts = f"pulumi.ResourceOptions(provider=provider, depends_on=[{', '.join(sorted(set(waits) - used))}])"
+        needs = f"depends_on=[{', '.join(sorted(set(waits) - used))}]"
+        end = f", deleted_with={self.variables[one['deletedWith']]}" if one.get("deletedWith") else ""
+        opts = f"pulumi.ResourceOptions(provider=provider, {needs}{end})"
         if _FOREIGN in kind:
             return f"pulumi.CustomResource({kind!r}, {name!r}, {values!r}, {opts})"
         group, version, cls = re.fullmatch(r"kubernetes:([\w.]+)/(\w+):(\w+)", kind).groups()  # type: ignore[union-attr]

@@ -45,6 +45,7 @@ def test_the_contract_looks_at_every_tier():
         "Models",
         "Backend",
         "Frontend",
+        "Isolation",
     }
 
 

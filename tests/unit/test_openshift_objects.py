@@ -140,7 +140,10 @@ def test_up_waits_until_a_router_has_admitted_each_route(run):
         assert route.error_hooks == ("explain-failure",), f"{route.urn} would fail without the router's reason"
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Namespace", "Service", "Route", "OAuthClient", "Group"])
+@pytest.mark.parametrize(
+    "kind",
+    ["Deployment", "StatefulSet", "Namespace", "Service", "Route", "OAuthClient", "Group", "NetworkPolicy"],
+)
 def test_what_is_wholly_ours_is_healed_when_somebody_changed_it(kind, run):
     for one in run.find(kind):
         assert one.annotations["pulumi.com/patchForce"] == "true", one.urn

@@ -238,9 +238,16 @@ def test_a_moved_database_volume_is_refused():
     assert "dump and restore" in text
 
 
-@pytest.mark.parametrize("manage_groups", [True, False])
-def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers(manage_groups):
-    config = {**DEMO, "access": {"manageGroups": manage_groups}, "profile": "production"}
+HERE = {"name": "m", "endpoint": "http://m:8080/v1", "contextLength": 4096}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"access": {"manageGroups": False}}, {"models": [HERE]}],
+    ids=["groups", "no groups", "a model in the portal's namespace"],
+)
+def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers(settings):
+    config = {**DEMO, **settings, "profile": "production"}
     run = harness.run_program(config)
     registered = {
         (one.kind, one.metadata["name"], one.metadata.get("namespace", ""))
@@ -254,7 +261,7 @@ def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers
 
 def test_the_paths_that_preflight_asks_are_those_of_the_objects(demo):
     """Group, version and plural of a path must fit the kind, or a stranger's object is never seen."""
-    plurals = {"OAuthClient": "oauthclients", "Group": "groups", "Route": "routes", "Namespace": "namespaces"}
+    plurals = {"NetworkPolicy": "networkpolicies"}
     for one in findings.planned(harness.read_config(DEMO)):
         api = demo.one(one.kind, one.name).inputs["apiVersion"]
         prefix = f"/apis/{api}" if "/" in api else f"/api/{api}"

@@ -261,6 +261,7 @@ def test_only_addresses_are_named(run):
         "Route",
         "OAuthClient",
         "Group",
+        "NetworkPolicy",
     } | ({"PodDisruptionBudget"} if run.find("PodDisruptionBudget") else set())
     assert [one.metadata["name"] for one in run.find("ConfigMap") if "name" in one.metadata] == ["trusted-ca"]
 
@@ -298,10 +299,13 @@ def test_a_model_row_shows_its_declaration_and_its_object_carries_it(production)
     assert carrier.labels["app.kubernetes.io/name"] == "embedder"
 
 
-def test_one_changed_model_changes_that_model_and_the_job_only(demo):
-    entry = {"endpoint": "http://new.example.com/v1", "contextLength": 16384, "tools": True}
+@pytest.mark.parametrize(
+    ("host", "more"), [("new.private-ai.svc", set()), ("new.example.com", {"isolation-litellm"})], ids=["near", "far"]
+)
+def test_one_changed_model_changes_that_model_the_way_to_it_and_the_job_only(demo, host, more):
+    entry = {"endpoint": f"http://{host}/v1", "contextLength": 16384, "tools": True}
     changed = harness.run_program({**DEMO, "models": [{"name": "granite-8b-agent", **entry}, "mistral-3-int4"]})
     generated = {"Secret", "OAuthClient"}
     before = {one.urn: one.marked for one in demo.manifests if one.kind not in generated}
     differing = {one.name for one in changed.manifests if before.get(one.urn, one.marked) != one.marked}
-    assert differing == {"models-granite-8b-agent-declaration"}, "auto-naming then makes a new Job"
+    assert differing == {"models-granite-8b-agent-declaration"} | more, "auto-naming then makes a new Job"

@@ -1,0 +1,159 @@
+"""Isolation tier: network policies that let through what the tiers were told to call, and nothing else.
+
+A policy sees a connection as it arrives at a pod: on the pod's port and at the pod's address, whatever
+the Service in front has. Probes need no rule, since every network plugin lets the kubelet of a pod's
+own node in; nor does `oc exec`, which goes through it. Policies add up: what else is to pass,
+somebody may admit with a policy of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Output, Resource, ResourceOptions
+
+from components import kube
+from components.wiring import Edge, Namespace, Peer, Place, Pods
+
+_NAME = "kubernetes.io/metadata.name"
+_INSTANCE = "app.kubernetes.io/instance"
+# OpenShift labels so the namespaces of its routers, and one that stands for its nodes: on some platforms
+# routers run on the nodes' own network, where no namespace of theirs is seen.
+_ROUTERS = "policy-group.network.openshift.io/ingress"
+_HOST_NETWORK = "policy-group.network.openshift.io/host-network"
+# OpenShift's DNS listens on 5353 behind its Service, others on 53 and in kube-system.
+_DNS_NAMESPACES, _DNS_PORTS = ("openshift-dns", "kube-system"), (53, 5353)
+# The Service's port and that of the servers behind it.
+_API_PORTS = (443, 6443)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolationArgs:
+    """``edges`` of all tiers; ``home`` is the namespace itself, with which the policies go."""
+
+    scope: kube.Scope
+    home: Resource
+    edges: Sequence[Edge]
+
+
+class Isolation(ComponentResource):
+    """Denies all, and one policy for each component that has edges."""
+
+    names: Output[Sequence[str]]
+
+    def __init__(self, name: str, args: IsolationArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Isolation", name, None, opts)
+        # Nothing waits for policies and they wait for the namespace alone, so they are there before an
+        # image is pulled. Deleted with the namespace, they hold until the last pod is gone.
+        child = ResourceOptions(parent=self, deleted_with=args.home)
+        specs = {"default-deny": _policy(k8s.meta.v1.LabelSelectorArgs(), [], [])}
+        for component, peer in sorted(_insiders(args.edges).items()):
+            into = [edge for edge in args.edges if edge.target == peer]
+            out = [edge for edge in args.edges if edge.source == peer]
+            specs[component] = _policy(_pods(args.scope, peer), _ingress(args.scope, into), _egress(args.scope, out))
+        for component, spec in specs.items():
+            k8s.networking.v1.NetworkPolicy(
+                f"{name}-{component}",
+                metadata=args.scope.meta(component, component, kube.HEAL),
+                spec=spec,
+                opts=child,
+            )
+        self.names = Output.from_input(list(specs))
+        self.register_outputs({"names": self.names})
+
+
+def _insiders(edges: Sequence[Edge]) -> dict[str, Peer]:
+    """The peers in the installation's namespace, by the name of their policy."""
+    peers = {peer for edge in edges for peer in (edge.source, edge.target)}
+    named: dict[str, Peer] = {peer.component: peer for peer in peers if isinstance(peer, Pods)}
+    # The denial covers them too: without a policy, a model served here would not hear LiteLLM.
+    return named | ({"neighbours": Place.NEIGHBOURS} if Place.NEIGHBOURS in peers else {})
+
+
+def _policy(
+    selector: k8s.meta.v1.LabelSelectorArgs,
+    ingress: Sequence[k8s.networking.v1.NetworkPolicyIngressRuleArgs],
+    egress: Sequence[k8s.networking.v1.NetworkPolicyEgressRuleArgs],
+) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=selector,
+        policy_types=["Ingress", "Egress"],
+        ingress=list(ingress) or None,
+        egress=list(egress) or None,
+    )
+
+
+def _ingress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.NetworkPolicyIngressRuleArgs]:
+    rules: list[k8s.networking.v1.NetworkPolicyIngressRuleArgs] = []
+    for edge in dict.fromkeys(edges):
+        if edge.source is Place.ROUTER:
+            peers = [_namespaces(_ROUTERS, ""), _namespaces(_HOST_NETWORK, "")]
+        else:
+            peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(scope, edge.source))]
+        rules.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=peers, ports=_tcp(edge.port)))
+    return rules
+
+
+def _egress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.NetworkPolicyEgressRuleArgs]:
+    rule = k8s.networking.v1.NetworkPolicyEgressRuleArgs
+    rules: list[k8s.networking.v1.NetworkPolicyEgressRuleArgs] = []
+    for edge in dict.fromkeys(edges):
+        match edge.target:
+            case Namespace(name):
+                rules.append(rule(to=[_namespaces(_NAME, name)], ports=_tcp(edge.port)))
+            case Place.ROUTER:
+                # A public name leads, by platform, to the routers' pods, which listen where their owner
+                # wants, or to a node or load balancer, whose address nobody knows at preview.
+                rules.append(rule(to=[_namespaces(_ROUTERS, "")]))
+                rules.append(rule(to=_any_address(), ports=_tcp(edge.port)))
+            case Place.API_SERVER:
+                # It runs on the network of nodes, at addresses that are not known at preview.
+                rules.append(rule(to=_any_address(), ports=_tcp(*_API_PORTS)))
+            case Place.ANYWHERE:
+                # A policy knows no names, and the addresses behind one change.
+                rules.append(rule(to=_any_address(), ports=_tcp(edge.port)))
+            case Pods() | Place.NEIGHBOURS:
+                peer = k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(scope, edge.target))
+                rules.append(rule(to=[peer], ports=_tcp(edge.port)))
+    # Everything is called by name.
+    return [*rules, _dns()] if rules else []
+
+
+def _dns() -> k8s.networking.v1.NetworkPolicyEgressRuleArgs:
+    names = k8s.meta.v1.LabelSelectorRequirementArgs(key=_NAME, operator="In", values=list(_DNS_NAMESPACES))
+    selector = k8s.meta.v1.LabelSelectorArgs(match_expressions=[names])
+    ports = [
+        k8s.networking.v1.NetworkPolicyPortArgs(port=port, protocol=protocol)
+        for port in _DNS_PORTS
+        for protocol in ("UDP", "TCP")
+    ]
+    return k8s.networking.v1.NetworkPolicyEgressRuleArgs(
+        to=[k8s.networking.v1.NetworkPolicyPeerArgs(namespace_selector=selector)], ports=ports
+    )
+
+
+def _pods(scope: kube.Scope, peer: Peer) -> k8s.meta.v1.LabelSelectorArgs:
+    """The selector of peers in the installation's namespace."""
+    if isinstance(peer, Pods):
+        return k8s.meta.v1.LabelSelectorArgs(match_labels=kube.selector(scope, peer.component))
+    others = k8s.meta.v1.LabelSelectorRequirementArgs(key=_INSTANCE, operator="NotIn", values=[scope.labels[_INSTANCE]])
+    return k8s.meta.v1.LabelSelectorArgs(match_expressions=[others])
+
+
+def _namespaces(label: str, value: str) -> k8s.networking.v1.NetworkPolicyPeerArgs:
+    selector = k8s.meta.v1.LabelSelectorArgs(match_labels={label: value})
+    return k8s.networking.v1.NetworkPolicyPeerArgs(namespace_selector=selector)
+
+
+def _any_address() -> list[k8s.networking.v1.NetworkPolicyPeerArgs]:
+    return [
+        k8s.networking.v1.NetworkPolicyPeerArgs(ip_block=k8s.networking.v1.IPBlockArgs(cidr=cidr))
+        for cidr in ("0.0.0.0/0", "::/0")
+    ]
+
+
+def _tcp(*ports: int | None) -> list[k8s.networking.v1.NetworkPolicyPortArgs] | None:
+    """These ports; None, which stands for every port, if one of them is None."""
+    if None in ports:
+        return None
+    return [k8s.networking.v1.NetworkPolicyPortArgs(port=port, protocol="TCP") for port in ports]

@@ -1,0 +1,181 @@
+"""The ways between pods: those that something uses, and those that the network policies leave open.
+
+What is used is read from the other end than the program draws its edges: from the environment,
+Secrets and ConfigMaps that each rendered pod gets, and from the Routes.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tests import harness
+
+COMPONENT, INSTANCE = "app.kubernetes.io/component", "app.kubernetes.io/instance"
+ROUTERS, HOST_NETWORK = (f"policy-group.network.openshift.io/{each}" for each in ("ingress", "host-network"))
+EVERYWHERE = {"0.0.0.0/0", "::/0"}
+# Addresses of pages that a browser opens; the pod that is told them never calls them.
+FOR_BROWSERS = {"CORS_ORIGIN", "OAUTH_CALLBACK_URL"}
+URL = re.compile(r"\b[a-z]+://[^\s\"'`;,]+")
+
+
+@dataclass(frozen=True, order=True)
+class Way:
+    """A way from or to a pod: the peer in words, and the port; 0 stands for every port."""
+
+    peer: str
+    port: int = 0
+
+
+Ways = dict[str, set[Way]]
+# In which ways a policy can let a caller out to places that no label of ours describes.
+TO_THE_ROUTER = {Way("routers"), Way("any address", 443)}
+TO_THE_API_SERVER = {Way("any address", 443), Way("any address", 6443)}
+
+
+# --- What is used ---
+
+
+def told(run: harness.Run, workload: harness.Registration) -> Iterator[tuple[str, str]]:
+    """Name and text of everything that the pods of ``workload`` get to read."""
+    data = {
+        f"{one.name}-auto": one.inputs.get("data") or one.inputs.get("stringData") or {}
+        for one in [*run.find("Secret"), *run.find("ConfigMap")]
+    }
+    container = harness.container(workload)
+    for one in container.get("env", []):
+        source = one.get("valueFrom", {}).get("secretKeyRef")
+        yield one["name"], data[source["name"]][source["key"]] if source else one["value"]
+    for one in container.get("envFrom", []):
+        yield from data[one["secretRef"]["name"]].items()
+    for path, name in harness.leaves((workload.pod or {}).get("volumes", [])):
+        if path.endswith((".secretName", ".configMap.name")):
+            yield from data.get(name, {}).items()
+
+
+def addresses(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
+    """Hosts and ports that somebody who is told ``texts`` calls."""
+    known = {name: text for name, text in texts if name not in FOR_BROWSERS}
+    for name, text in known.items():
+        for url in map(urlsplit, URL.findall(text)):
+            host = url.hostname or ""
+            if host not in {"", "127.0.0.1", "localhost"}:
+                yield host, url.port or {"http": 80, "https": 443}[url.scheme]
+        # HOST alone is what a server listens on.
+        if name.endswith("HOST") and name != "HOST":
+            yield text, int(known[name.removesuffix("HOST") + "PORT"])
+
+
+def component(workload: harness.Registration) -> str:
+    return workload.inputs["spec"]["template"]["metadata"]["labels"][COMPONENT]
+
+
+def behind(run: harness.Run, service: str) -> tuple[str, int]:
+    """The component that answers at a Service, and its container's port."""
+    spec = run.one("Service", service).inputs["spec"]
+    workload = next(one for one in run.workloads if matches(spec["selector"], one))
+    assert [one["targetPort"] for one in spec["ports"]] == [one["port"] for one in spec["ports"]]
+    return component(workload), spec["ports"][0]["targetPort"]
+
+
+def way_to(run: harness.Run, host: str, port: int) -> set[Way]:
+    if host in {one.metadata["name"] for one in run.find("Service")}:
+        name, listening = behind(run, host)
+        assert listening == port
+        return {Way(name, port)}
+    if host == "kubernetes.default.svc":
+        return TO_THE_API_SERVER
+    if host.endswith(harness.DOMAIN):
+        return TO_THE_ROUTER
+    found = re.fullmatch(r"[-a-z0-9.]+?\.([-a-z0-9]+)\.svc(\.cluster\.local)?", host)
+    if found and found[1] != run.exports["namespace"]:
+        return {Way(f"namespace {found[1]}")}
+    return {Way("neighbours")} if found or "." not in host else {Way("any address", port)}
+
+
+def used(run: harness.Run) -> tuple[Ways, Ways]:
+    """The ways into, and out of, each component that something in the program uses."""
+    out: Ways = {component(one): set() for one in run.workloads}
+    into: Ways = {name: set() for name in out}
+    for workload in run.workloads:
+        texts = [(name, text) for name, text in told(run, workload) if name != "model.json"]
+        for host, port in addresses(texts):
+            out[component(workload)] |= way_to(run, host, port)
+    for one in run.find("ConfigMap"):
+        if one.labels[COMPONENT] == "model":
+            # The Job that reads it does not call the model; LiteLLM does, which the Job tells of it.
+            endpoint = json.loads(one.inputs["data"]["model.json"])["endpoint"]
+            ((host, port),) = addresses([("endpoint", endpoint)])
+            out["litellm"] |= way_to(run, host, port)
+    for source, ways in out.items():
+        for way in ways:
+            if way.peer in into:
+                into[way.peer].add(Way(source, way.port))
+            if way.peer == "neighbours":
+                into.setdefault("neighbours", set()).add(Way(source))
+    for route in run.find("Route"):
+        name, port = behind(run, route.inputs["spec"]["to"]["name"])
+        into[name].add(Way("routers", port))
+    return into, out
+
+
+# --- What is let through ---
+
+
+def matches(labels: dict[str, str], workload: harness.Registration) -> bool:
+    return workload.inputs["spec"]["template"]["metadata"]["labels"].items() >= labels.items()
+
+
+def selected(run: harness.Run, selector: dict) -> set[str]:
+    """The components whose pods ``selector`` finds; "neighbours" for what is none of ours."""
+    if selector == {"matchExpressions": [{"key": INSTANCE, "operator": "NotIn", "values": ["dev"]}]}:
+        return {"neighbours"}
+    assert set(selector) <= {"matchLabels"}
+    return {component(one) for one in run.workloads if matches(selector.get("matchLabels", {}), one)}
+
+
+def peers(run: harness.Run, rule: list[dict]) -> set[str]:
+    found: set[str] = set()
+    blocks = {one["ipBlock"]["cidr"] for one in rule if "ipBlock" in one}
+    assert blocks in (set(), EVERYWHERE), "half of the world only"
+    for one in rule:
+        assert len(one) == 1, f"{one} means both at once"
+        if "podSelector" in one:
+            found |= selected(run, one["podSelector"])
+        elif "ipBlock" in one:
+            found.add("any address")
+        else:
+            ((key, value),) = one["namespaceSelector"]["matchLabels"].items()
+            named = key == "kubernetes.io/metadata.name"
+            found.add(f"namespace {value}" if named else {ROUTERS: "routers", HOST_NETWORK: "routers"}[key])
+    return found
+
+
+def is_dns(rule: dict) -> bool:
+    return any("matchExpressions" in one.get("namespaceSelector", {}) for one in rule["to"])
+
+
+def ways(run: harness.Run, rules: list[dict], side: str) -> set[Way]:
+    found: set[Way] = set()
+    for rule in rules:
+        ports = [one["port"] for one in rule.get("ports", [])] or [0]
+        assert {one["protocol"] for one in rule.get("ports", [])} <= {"TCP"}
+        found |= {Way(peer, port) for peer in peers(run, rule[side]) for port in ports}
+    return found
+
+
+def policies(run: harness.Run) -> dict[str, dict]:
+    return {one.metadata["name"]: one.inputs["spec"] for one in run.find("NetworkPolicy")}
+
+
+def allowed(run: harness.Run) -> tuple[Ways, Ways]:
+    """The ways into, and out of, each component that the policies leave open."""
+    out: Ways = {component(one): set() for one in run.workloads}
+    into: Ways = {name: set() for name in out}
+    for spec in policies(run).values():
+        for name in selected(run, spec["podSelector"]):
+            entering, leaving = into.setdefault(name, set()), out.setdefault(name, set())
+            entering |= ways(run, spec.get("ingress", []), "from")
+            leaving |= ways(run, [one for one in spec.get("egress", []) if not is_dns(one)], "to")
+    return into, {name: found for name, found in out.items() if name != "neighbours" or found}
