@@ -1,5 +1,6 @@
 """One sandbox with a real node and one stack on it, deployed once; every test leaves it working."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -121,9 +122,11 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def stack(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+def stack(sandbox: Sandbox) -> Deployed:
     """The stack ``e2e``, from an empty cluster to verified."""
-    program = copy_program(tmp_path_factory.mktemp("program") / "program")
+    # In the sandbox's folder: a kept one finds it there the next time.
+    shutil.rmtree(sandbox.state / "program", ignore_errors=True)
+    program = copy_program(sandbox.state / "program")
     project = Slow(sandbox.state / "project", program, sandbox.env(), "e2e")
     project.write_config(SETTINGS)
     started = time.monotonic()
