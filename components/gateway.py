@@ -137,8 +137,8 @@ def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         {"DISABLE_SCHEMA_UPDATE": "false", "LITELLM_MIGRATION_DIR": "/tmp/migrations"},
         name="migration",
         size=replace(args.size, replicas=1),
-        # The rest of that Secret is not its business, above all the address of Redis.
-        secret_env={"DATABASE_URL": (pods["env"], "DATABASE_URL")},
+        # The rest of that Secret is not its business, above all the address of Redis. The keys are compared.
+        secret_env={name: (pods["env"], name) for name in ("DATABASE_URL", "LITELLM_MASTER_KEY", "LITELLM_SALT_KEY")},
         command=["python3", "/etc/litellm/migrate.py"],
     )
 

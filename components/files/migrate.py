@@ -2,12 +2,20 @@
 
 Calls the function that `litellm --skip_server_startup` calls, because the command
 itself ends with 0 even when a migration failed; this one's answer is the exit code.
-In: DATABASE_URL, LITELLM_MIGRATION_DIR (writable; made here).
+In: DATABASE_URL, LITELLM_MASTER_KEY, LITELLM_SALT_KEY, LITELLM_MIGRATION_DIR (writable; made here).
 """
 
 import os
 import sys
 
+if os.environ.get("LITELLM_SALT_KEY", "") in ("", os.environ.get("LITELLM_MASTER_KEY")):
+    sys.exit(
+        "LITELLM_SALT_KEY is missing or equal to LITELLM_MASTER_KEY: LiteLLM would encrypt what it stores with the "
+        "master key, and could read nothing of it once that is changed. Nothing was migrated or rolled out. Give "
+        "litemaas:secrets.litellmSaltKey a value of its own, or leave it out to have one generated."
+    )
+
+# Only now: it takes seconds.
 from litellm.proxy.db.prisma_client import PrismaManager
 
 os.makedirs(os.environ["LITELLM_MIGRATION_DIR"], exist_ok=True)
