@@ -76,7 +76,7 @@ class Database(ComponentResource):
         self.host, self.port = service, Output.from_input(PORT)
         k8s.batch.v1.Job(
             f"{name}-bootstrap",
-            metadata=scope.meta("postgres-bootstrap", annotations=scope.awaited()),
+            metadata=scope.job_meta("postgres-bootstrap"),
             spec=kube.job(scope, "postgres-bootstrap", self._bootstrap(args, account, passwords, script)),
             # No value of the server flows into the Job, which would time out before it is up.
             opts=scope.workload(self, depends_on=[server]),

@@ -1,6 +1,6 @@
 """Says why a workload or Route did not become ready: the engine prints no reason of theirs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -8,6 +8,8 @@ from pulumi import ErrorHookArgs, log
 from pulumi.runtime import is_dry_run
 
 _EVENTS, _LOG_LINES = 6, 8
+# A Job ends with what it has to say, the verification with a table.
+_JOB_LOG_LINES = 30
 
 
 class Reader(Protocol):
@@ -37,7 +39,7 @@ def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool
                 log.error(describe_route(cluster, namespace, inputs["metadata"]["name"]))
             else:
                 labels: Mapping[str, str] = inputs["spec"]["template"]["metadata"]["labels"]
-                log.error(describe(cluster, namespace, failure.name, labels))
+                log.error(describe(cluster, namespace, failure.name, labels, job=inputs["kind"] == "Job"))
         except Exception as error:  # noqa: BLE001
             log.warn(f"{failure.name} failed, and its pods could not be examined: {error}")
         return False
@@ -45,8 +47,8 @@ def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool
     return explain
 
 
-def describe(cluster: Reader, namespace: str, workload: str, labels: Mapping[str, str]) -> str:
-    """The state of the pods with ``labels``, as lines for a person."""
+def describe(cluster: Reader, namespace: str, workload: str, labels: Mapping[str, str], *, job: bool = False) -> str:
+    """The state of the pods with ``labels``, as lines for a person; of a ``job``'s tries the last one."""
     selector = quote(",".join(f"{key}={value}" for key, value in sorted(labels.items())))
     base = f"/api/v1/namespaces/{namespace}"
     pods = cluster.read(f"{base}/pods?labelSelector={selector}").get("items", [])
@@ -56,8 +58,9 @@ def describe(cluster: Reader, namespace: str, workload: str, labels: Mapping[str
         lines.append("  none: the controller could not make one; its events:")
         lines += _events(cluster, base, None, component)
     # A Job that is run again has the pods of its earlier successes beside it.
-    for pod in [each for each in pods if each.get("status", {}).get("phase") != "Succeeded"]:
-        lines += _pod(cluster, base, pod)
+    left = [each for each in pods if each.get("status", {}).get("phase") != "Succeeded"]
+    for pod in _last_try(left) if job else left:
+        lines += _pod(cluster, base, pod, _JOB_LOG_LINES if job else _LOG_LINES)
     lines.append(f"Look further: oc get pods,events -n {namespace}; run up again once the cause is gone.")
     return "\n".join(lines)
 
@@ -79,7 +82,13 @@ def describe_route(cluster: Reader, namespace: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def _pod(cluster: Reader, base: str, pod: Mapping[str, Any]) -> list[str]:
+def _last_try(pods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The newest pod that failed, since all tell the same; all pods if none did."""
+    failed = [each for each in pods if each["status"].get("phase") == "Failed"]
+    return [max(failed, key=lambda each: each["metadata"].get("creationTimestamp", ""))] if failed else pods
+
+
+def _pod(cluster: Reader, base: str, pod: Mapping[str, Any], log_lines: int) -> list[str]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     lines = [f"  pod {name}: {status.get('phase', 'Unknown')}"]
     lines += [
@@ -93,8 +102,8 @@ def _pod(cluster: Reader, base: str, pod: Mapping[str, Any]) -> list[str]:
     if status.get("containerStatuses"):
         restarted = any(container.get("restartCount") for container in status["containerStatuses"])
         previous = "&previous=true" if restarted else ""
-        text = cluster.text(f"{base}/pods/{name}/log?tailLines={_LOG_LINES}{previous}")
-        lines += [f"    log: {line}" for line in text.strip().splitlines()[-_LOG_LINES:]]
+        text = cluster.text(f"{base}/pods/{name}/log?tailLines={log_lines}{previous}")
+        lines += [f"    log: {line}" for line in text.rstrip().splitlines()[-log_lines:]]
     return lines
 
 

@@ -61,7 +61,7 @@ class Gateway(ComponentResource):
         pods = {"config": config.metadata.name, "env": env.metadata.name, "account": account}
         migration = k8s.batch.v1.Job(
             f"{name}-migration",
-            metadata=scope.meta("litellm-migration", annotations=scope.awaited()),
+            metadata=scope.job_meta("litellm-migration"),
             spec=kube.job(scope, "litellm-migration", _migration(args, **pods)),
             # The role exists only once the bootstrap Job is done; its URL is known long before.
             opts=scope.workload(self, depends_on=[args.database]),

@@ -20,6 +20,9 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 # Lets `up --refresh` heal what another manager changed, and `preview --refresh` show it. Only
 # for objects that preflight has seen to be ours, never for Secrets and claims (engine.md section 4).
 HEAL = {"pulumi.com/patchForce": "true"}
+# A Job that failed never runs again by itself, and the engine sees no change in it: without this
+# the next `up` reports the old failure.
+AGAIN = {"pulumi.com/replaceUnready": "true"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,10 @@ class Scope:
     def awaited(self, heal: bool = False) -> dict[str, str]:
         """Annotations of a workload that `up` waits for."""
         return {"pulumi.com/timeoutSeconds": str(self.timeout_seconds)} | (HEAL if heal else {})
+
+    def job_meta(self, component: str) -> k8s.meta.v1.ObjectMetaArgs:
+        """Metadata of a Job, which `up` waits for, and which runs again if it failed the last time."""
+        return self.meta(component, annotations=self.awaited() | AGAIN)
 
     def workload(
         self,

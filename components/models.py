@@ -96,7 +96,7 @@ class Models(ComponentResource):
         )
         k8s.batch.v1.Job(
             f"{name}-registration",
-            metadata=scope.meta("models", annotations=scope.awaited()),
+            metadata=scope.job_meta("models"),
             spec=kube.job(scope, "models", _registration(args, account, carriers, script.metadata.name)),
             # A rolled gateway keeps its URL: without this the Job would call the old one.
             opts=scope.workload(self, depends_on=[args.gateway]),

@@ -1,5 +1,7 @@
 """From an empty cluster to a running installation, and again."""
 
+import json
+
 import pytest
 
 from tests.engine.conftest import Deployed
@@ -127,6 +129,26 @@ def test_the_production_profile_spreads_its_pods_over_nodes(production: Project,
     component = "app.kubernetes.io/component=litellm"
     nodes = [each["spec"]["nodeName"] for each in cluster.items("pods", "production", "-l", component)]
     assert len(set(nodes)) == 2
+
+
+def test_a_job_that_failed_runs_again_at_the_next_up(production: Project, cluster: Cluster) -> None:
+    """Nothing in its inputs has changed then: the cause was elsewhere, here a quota that lets no pod start."""
+    production.change(rolloutTimeoutSeconds=15, models=["granite-8b-agent"], retiredModels=["mistral-3-int4"])
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
+    cluster.kubectl("create", "-n", "production", "-f", "-", stdin=json.dumps(quota))
+    said = production.up(expect=1)
+    assert "models-registration did not become ready" in said
+    assert "exceeded quota" in said
+    cluster.kubectl("delete", "-n", "production", "resourcequota", "full")
+    failed = _jobs(cluster, "models")
+    production.up()
+    assert not failed & _jobs(cluster, "models")
+    production.preview("--expect-no-changes", "--refresh")
+
+
+def _jobs(cluster: Cluster, component: str) -> set[str]:
+    found = cluster.items("jobs", "production", "-l", f"app.kubernetes.io/component={component}")
+    return {each["metadata"]["name"] for each in found}
 
 
 def test_two_stacks_share_a_cluster_without_seeing_each_other(production: Project, main: Project) -> None:

@@ -99,6 +99,26 @@ def test_only_the_last_log_lines_are_shown():
     assert "line 80" not in text
 
 
+def test_of_a_jobs_tries_the_last_one_that_failed_is_shown_and_its_log_down_to_the_end():
+    """All of them tell the same; and the verification's table has to be whole."""
+    failed = {"name": "verification", "restartCount": 0, "state": {"terminated": {"exitCode": 1}}}
+    tries = [pod("Failed", containers=[failed]) for _ in range(3)] + [pod("Running")]
+    for number, each in enumerate(tries):
+        each["metadata"] = {"name": f"try-{number}", "creationTimestamp": f"2026-01-01T00:0{number}:00Z"}
+    reader = FakeReader([tries[2], tries[0], tries[3], tries[1]], logs="\n".join(f"  row {n}" for n in range(100)))
+    text = diagnosis.describe(reader, "litemaas", "verification-checks", LABELS, job=True)
+    assert "pod try-2: Failed" in text
+    assert "pod try-0" not in text
+    assert "pod try-3" not in text
+    assert text.count("    log:   row ") == 30, "rows keep their indentation"
+    assert "row 99" in text
+
+
+def test_a_job_that_never_got_a_pod_running_is_shown_with_all_it_has():
+    text = diagnosis.describe(FakeReader([pod("Pending")]), "litemaas", "verification-checks", LABELS, job=True)
+    assert "pod backend-7f-x: Pending" in text
+
+
 def test_without_pods_the_events_of_their_controller_are_shown():
     quota = event("FailedCreate", "exceeded quota: compute", name="backend-7f")
     other = event("FailedCreate", "not ours", name="frontend-1a")
@@ -144,6 +164,17 @@ def test_the_hook_prints_the_diagnosis_and_does_not_try_again(monkeypatch):
     inputs = {"kind": "Deployment", "spec": {"template": {"metadata": {"labels": LABELS}}}}
     assert hook(hook_arguments(inputs)) is False
     assert "backend-server did not become ready" in printed[0]
+
+
+def test_the_hook_tells_a_job_from_a_server(monkeypatch):
+    printed: list[str] = []
+    monkeypatch.setattr(log, "error", printed.append)
+    running = {"name": "backend", "restartCount": 0, "state": {"running": {}}}
+    reader = FakeReader([pod("Failed", containers=[running])], logs="\n".join(f"line {n}" for n in range(100)))
+    for kind, lines in (("Deployment", 8), ("Job", 30)):
+        inputs = {"kind": kind, "spec": {"template": {"metadata": {"labels": LABELS}}}}
+        diagnosis.explainer(reader, "litemaas")(hook_arguments(inputs))
+        assert printed[-1].count("log: line") == lines
 
 
 class FakeRouteReader(FakeReader):

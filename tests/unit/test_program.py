@@ -176,6 +176,12 @@ def test_a_failing_workload_is_explained(run):
         assert one.error_hooks == ("explain-failure",), f"{one.urn} would fail without a word about its pods"
 
 
+def test_a_failed_job_runs_again_at_the_next_up(run):
+    """A Job that failed never runs again by itself, and nothing in its spec would have changed."""
+    for one in run.manifests:
+        assert ("pulumi.com/replaceUnready" in one.annotations) == (one.kind == "Job"), one.urn
+
+
 def test_up_waits_for_each_workload_as_long_as_the_stack_file_says():
     run = harness.run_program({**DEMO, "rolloutTimeoutSeconds": 45})
     for one in run.workloads:
