@@ -22,6 +22,7 @@ from components.kube import Scope, Size
 from components.models import ModelArgs, Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
+from components.verification import Verification, VerificationArgs
 from config import load
 from config.loading import secret_values
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
@@ -160,6 +161,7 @@ models = Models(
                 embedding=model.embedding,
                 tpm=model.tpm,
                 rpm=model.rpm,
+                verify=model.verify,
             )
             for model in settings.models
         ],
@@ -207,12 +209,35 @@ frontend = Frontend(
     ),
     ours,
 )
+tiers = (database, cache, gateway, models, backend, frontend)
+verification = Verification(
+    "verification",
+    VerificationArgs(
+        scope=scope,
+        image=images.litellm,
+        size=size(JOB),
+        trusted_ca=foundation.trusted_ca,
+        tiers=tiers,
+        # Not the whole of `oauth`: the members of groups are none of its business.
+        revisions=[oauth.revision, *(tier.revision for tier in tiers)],
+        declarations=models.declarations,
+        portal_url=urls.target(urls.portal),
+        api_url=urls.target(urls.api),
+        gateway_url=urls.target(urls.gateway),
+        oauth_issuer=urls.target(urls.oauth_issuer),
+        oauth_client_id=oauth.client_id,
+        oauth_callback=urls.oauth_callback,
+        gateway_secret=gateway.env_secret,
+        backend_secret=backend.env_secret,
+    ),
+    ours,
+)
 Isolation(
     "isolation",
     IsolationArgs(
         scope=scope,
         home=foundation.home,
-        edges=[edge for tier in (database, gateway, models, backend, frontend) for edge in tier.edges],
+        edges=[edge for tier in (database, gateway, models, backend, frontend, verification) for edge in tier.edges],
     ),
     ours,
 )

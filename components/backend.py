@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, parts, probes, volumes, wiring
+from components import kube, parts, probes, revision, volumes, wiring
 from components.wiring import Target
 
 PORT = 8080
@@ -52,6 +52,8 @@ class Backend(ComponentResource):
 
     service: Output[str]
     url: Target[Output[str]]
+    env_secret: Output[str]
+    revision: Output[str]
 
     def __init__(self, name: str, args: BackendArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Backend", name, None, opts)
@@ -88,10 +90,11 @@ class Backend(ComponentResource):
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
         pod = _pod(args, env.metadata.name, scripts.metadata.name, account, backups.metadata.name)
+        spec = kube.deployment(scope, "backend", pod, recreate=True)
         k8s.apps.v1.Deployment(
             f"{name}-server",
             metadata=scope.meta("backend", "backend", scope.awaited(heal=True)),
-            spec=kube.deployment(scope, "backend", pod, recreate=True),
+            spec=spec,
             # URLs are known long before roles exist and models are registered.
             opts=scope.workload(self, "backend", depends_on=args.ready),
         )
@@ -99,7 +102,10 @@ class Backend(ComponentResource):
         self.service = service.address
         self.url = replace(service, address=Output.format("http://{0}:{1}", self.service, PORT))
         self.edges = wiring.calls("backend", args)
-        self.register_outputs({"service": self.service, "url": self.url.address})
+        self.env_secret = env.metadata.name
+        self.revision = revision.of(spec.template)
+        told = {"env_secret": self.env_secret, "revision": self.revision}
+        self.register_outputs({"service": self.service, "url": self.url.address, **told})
 
 
 def _environment(args: BackendArgs) -> dict[str, Input[str]]:
@@ -147,7 +153,7 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         env_from=[env],
         mounts=[
             volumes.config_files("scripts", "/opt/litemaas", scripts),
-            volumes.projected("trust", _TRUST, _certificates(args.trusted_ca)),
+            volumes.trust(_TRUST, args.trusted_ca),
             volumes.claim("backups", _BACKUPS, backups),
             volumes.scratch("/tmp"),
         ],
@@ -157,18 +163,3 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         readiness=probes.http("/api/v1/health/ready", PORT),
         liveness=probes.command("node", "/opt/litemaas/alive.cjs", period=30, timeout=10),
     )
-
-
-def _certificates(trusted_ca: Input[str]) -> list[k8s.core.v1.VolumeProjectionArgs]:
-    """The cluster's own authorities (API server, default ingress), and those OpenShift injects."""
-    return [
-        k8s.core.v1.VolumeProjectionArgs(
-            config_map=k8s.core.v1.ConfigMapProjectionArgs(
-                name=name, items=[k8s.core.v1.KeyToPathArgs(key=key, path=path)], optional=True
-            )
-        )
-        for name, key, path in (
-            ("kube-root-ca.crt", "ca.crt", "cluster.crt"),
-            (trusted_ca, "ca-bundle.crt", "injected.crt"),
-        )
-    ]

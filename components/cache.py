@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
-from components import kube, parts, probes, volumes
+from components import kube, parts, probes, revision, volumes
 from components.wiring import Target
 
 PORT = 6379
@@ -28,6 +28,7 @@ class Cache(ComponentResource):
     host: Target[Output[str]]
     port: Output[int]
     password: Output[str]
+    revision: Output[str]
 
     def __init__(self, name: str, args: CacheArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Cache", name, None, opts)
@@ -62,13 +63,16 @@ class Cache(ComponentResource):
             readiness=probes.command(*ping, period=5),
             liveness=probes.tcp(PORT, period=20),
         )
+        spec = kube.deployment(scope, "redis", pod, recreate=True)
         k8s.apps.v1.Deployment(
             f"{name}-redis",
             metadata=scope.meta("redis", "redis", scope.awaited(heal=True)),
-            spec=kube.deployment(scope, "redis", pod, recreate=True),
+            spec=spec,
             opts=scope.workload(self, "redis"),
         )
         self.host = parts.service(name, scope, "redis", PORT, child)
         self.port = Output.from_input(PORT)
         self.password = args.password
-        self.register_outputs({"host": self.host.address, "port": self.port, "password": self.password})
+        self.revision = revision.of(spec.template)
+        address = {"host": self.host.address, "port": self.port}
+        self.register_outputs({**address, "password": self.password, "revision": self.revision})

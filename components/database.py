@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, parts, probes, volumes
+from components import kube, parts, probes, revision, volumes
 from components.wiring import Pods, Target
 
 PORT = 5432
@@ -43,6 +43,7 @@ class Database(ComponentResource):
     port: Output[int]
     portal_url: Target[Output[str]]
     gateway_url: Target[Output[str]]
+    revision: Output[str]
 
     def __init__(self, name: str, args: DatabaseArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Database", name, None, opts)
@@ -60,10 +61,11 @@ class Database(ComponentResource):
         )
         account = parts.account(name, scope, "postgres", child)
         service = parts.service(name, scope, "postgres", PORT, child)
+        stateful = _stateful_set(args, service.address, account, passwords.metadata.name)
         server = k8s.apps.v1.StatefulSet(
             f"{name}-server",
             metadata=scope.meta("postgres", "postgres", scope.awaited(heal=True)),
-            spec=_stateful_set(args, service.address, account, passwords.metadata.name),
+            spec=stateful,
             opts=scope.workload(self, protect=args.protect),
         )
         script = k8s.core.v1.ConfigMap(
@@ -74,18 +76,20 @@ class Database(ComponentResource):
             opts=child,
         )
         self.host, self.port = service, Output.from_input(PORT)
+        bootstrap = kube.job(scope, "postgres-bootstrap", self._bootstrap(args, account, passwords, script))
         k8s.batch.v1.Job(
             f"{name}-bootstrap",
             metadata=scope.job_meta("postgres-bootstrap"),
-            spec=kube.job(scope, "postgres-bootstrap", self._bootstrap(args, account, passwords, script)),
+            spec=bootstrap,
             # No value of the server flows into the Job, which would time out before it is up.
             opts=scope.workload(self, depends_on=[server]),
         )
         self.portal_url = self._url(PORTAL_ROLE, args.portal_password, PORTAL)
         self.gateway_url = self._url(GATEWAY_ROLE, args.gateway_password, GATEWAY)
         self.edges = [self.host.called_by(Pods("postgres-bootstrap"))]
+        self.revision = revision.of(stateful.template, bootstrap.template)
         urls = {"portal_url": self.portal_url.address, "gateway_url": self.gateway_url.address}
-        self.register_outputs({"host": self.host.address, "port": self.port, **urls})
+        self.register_outputs({"host": self.host.address, "port": self.port, "revision": self.revision, **urls})
 
     def _url(self, role: str, password: Output[str], database: str) -> Target[Output[str]]:
         # sslmode must be said: without it the backend tries TLS, fails against a server

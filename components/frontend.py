@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, openshift, parts, probes, volumes, wiring
+from components import kube, openshift, parts, probes, revision, volumes, wiring
 from components.naming import API_ROUTE, PORTAL_ROUTE
 from components.wiring import Target
 
@@ -31,6 +31,7 @@ class Frontend(ComponentResource):
     """The portal's pages; both its Routes pass the same guard."""
 
     service: Output[str]
+    revision: Output[str]
 
     def __init__(self, name: str, args: FrontendArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Frontend", name, None, opts)
@@ -47,11 +48,11 @@ class Frontend(ComponentResource):
             opts=child,
         )
         account = parts.account(name, scope, "frontend", child)
-        pod = _pod(args, server.metadata.name, account)
+        spec = kube.deployment(scope, "frontend", _pod(args, server.metadata.name, account))
         k8s.apps.v1.Deployment(
             f"{name}-nginx",
             metadata=scope.meta("frontend", "frontend", scope.awaited(heal=True)),
-            spec=kube.deployment(scope, "frontend", pod),
+            spec=spec,
             opts=scope.workload(self, "frontend"),
         )
         service = parts.service(name, scope, "frontend", PORT, child)
@@ -68,7 +69,8 @@ class Frontend(ComponentResource):
         ]
         self.service = service.address
         self.edges = [*entered, *wiring.calls("frontend", args)]
-        self.register_outputs({"service": self.service})
+        self.revision = revision.of(spec.template)
+        self.register_outputs({"service": self.service, "revision": self.revision})
 
 
 def _pod(args: FrontendArgs, server: Input[str], account: Input[str]) -> kube.Pod:

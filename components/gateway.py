@@ -7,7 +7,7 @@ from typing import Any
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift, parts, probes, volumes, wiring
+from components import kube, openshift, parts, probes, revision, volumes, wiring
 from components.naming import GATEWAY_ROUTE
 from components.wiring import Pods, Target
 
@@ -43,6 +43,7 @@ class Gateway(ComponentResource):
     service: Output[str]
     internal_url: Target[Output[str]]
     env_secret: Output[str]
+    revision: Output[str]
 
     def __init__(self, name: str, args: GatewayArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Gateway", name, None, opts)
@@ -66,10 +67,11 @@ class Gateway(ComponentResource):
             # The role exists only once the bootstrap Job is done; its URL is known long before.
             opts=scope.workload(self, depends_on=[args.database]),
         )
+        spec = kube.deployment(scope, "litellm", _proxy(args, **pods))
         k8s.apps.v1.Deployment(
             f"{name}-proxy",
             metadata=scope.meta("litellm", "litellm", scope.awaited(heal=True)),
-            spec=kube.deployment(scope, "litellm", _proxy(args, **pods)),
+            spec=spec,
             # Pods only check the schema; they must not start on an old one.
             opts=scope.workload(self, "litellm", depends_on=[migration]),
         )
@@ -87,9 +89,9 @@ class Gateway(ComponentResource):
         self.env_secret = env.metadata.name
         migrating = args.database_url.called_by(Pods("litellm-migration"))
         self.edges = [entered, migrating, *wiring.calls("litellm", args)]
-        self.register_outputs(
-            {"service": self.service, "internal_url": self.internal_url.address, "env_secret": self.env_secret}
-        )
+        self.revision = revision.of(spec.template)
+        told = {"env_secret": self.env_secret, "revision": self.revision}
+        self.register_outputs({"service": self.service, "internal_url": self.internal_url.address, **told})
 
 
 def _environment(args: GatewayArgs) -> dict[str, Input[str]]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, parts, volumes, wiring
+from components import kube, parts, revision, volumes, wiring
 from components.wiring import Target
+
+DECLARED = "/etc/litemaas-models"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class ModelArgs:
     embedding: bool
     tpm: int | None
     rpm: int | None
+    verify: bool
 
     def declaration(self) -> dict[str, str | int | float | bool | None]:
         """The model as the registering script reads it."""
@@ -81,6 +84,8 @@ class Models(ComponentResource):
     """All declared models, and the Job that makes LiteLLM's database equal to them."""
 
     names: Output[Sequence[str]]
+    declarations: Mapping[str, Output[str]]
+    revision: Output[str]
 
     def __init__(self, name: str, args: ModelsArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Models", name, None, opts)
@@ -94,10 +99,11 @@ class Models(ComponentResource):
             data={"register_models.py": kube.file("register_models.py")},
             opts=child,
         )
+        spec = kube.job(scope, "models", _registration(args, account, carriers, script.metadata.name))
         k8s.batch.v1.Job(
             f"{name}-registration",
             metadata=scope.job_meta("models"),
-            spec=kube.job(scope, "models", _registration(args, account, carriers, script.metadata.name)),
+            spec=spec,
             # A rolled gateway keeps its URL: without this the Job would call the old one.
             opts=scope.workload(self, depends_on=[args.gateway]),
         )
@@ -105,21 +111,15 @@ class Models(ComponentResource):
         # The Job calls the gateway, and by what it tells it the gateway calls the models.
         told = [one.endpoint.called_by(args.gateway_url.peer) for one in args.models]
         self.edges = [*wiring.calls("models", args), *told]
-        self.register_outputs({"names": self.names})
+        self.declarations = carriers
+        self.revision = revision.of(spec.template)
+        told = {"declarations": self.declarations, "revision": self.revision}
+        self.register_outputs({"names": self.names, **told})
 
 
 def _registration(
     args: ModelsArgs, account: Input[str], carriers: Mapping[str, Input[str]], script: Input[str]
 ) -> kube.Pod:
-    files = [
-        k8s.core.v1.VolumeProjectionArgs(
-            config_map=k8s.core.v1.ConfigMapProjectionArgs(
-                name=config_map, items=[k8s.core.v1.KeyToPathArgs(key="model.json", path=f"{model}.json")]
-            )
-        )
-        for model, config_map in carriers.items()
-    ]
-    declared = [volumes.projected("declared", "/etc/litemaas-models", files)] if files else []
     return kube.Pod(
         name="registration",
         image=args.image,
@@ -128,10 +128,19 @@ def _registration(
         command=["python3", "/opt/litemaas/register_models.py"],
         env={
             "LITELLM_URL": args.gateway_url.address,
-            "DECLARED": "/etc/litemaas-models",
+            "DECLARED": DECLARED,
             "RETIRED": ",".join(args.retired),
             "HOME": "/tmp",
         },
         secret_env={"LITELLM_MASTER_KEY": (args.env_secret, "LITELLM_MASTER_KEY")},
-        mounts=[volumes.config_files("script", "/opt/litemaas", script), *declared],
+        mounts=[volumes.config_files("script", "/opt/litemaas", script), *declared(carriers)],
     )
+
+
+def declared(carriers: Mapping[str, Input[str]]) -> list[volumes.Mount]:
+    """Each model's declaration as ``<name>.json`` in the directory ``DECLARED``, which is absent without models.
+
+    ``carriers`` are the names of the ConfigMaps by model.
+    """
+    files = [volumes.key(name, "model.json", f"{model}.json") for model, name in carriers.items()]
+    return [volumes.projected("declared", DECLARED, files)] if files else []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pulumi import ComponentResource, Output, ResourceOptions
 
-from components import openshift
+from components import openshift, revision
 from components.kube import Scope
 
 
@@ -28,6 +28,7 @@ class OAuthPrerequisites(ComponentResource):
 
     client_id: Output[str]
     client_secret: Output[str]
+    revision: Output[str]
 
     def __init__(self, name: str, args: OAuthPrerequisitesArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:OAuthPrerequisites", name, None, opts)
@@ -45,4 +46,7 @@ class OAuthPrerequisites(ComponentResource):
         # Through the object's id, so that whoever uses the client waits for it.
         self.client_id = client.id
         self.client_secret = args.client_secret
-        self.register_outputs({"client_id": self.client_id, "client_secret": self.client_secret})
+        # Without the secret, which whoever uses it holds in a Secret of its own.
+        self.revision = revision.of(args.client_id, args.redirect_uri, openshift.PORTAL_SCOPES)
+        told = {"client_id": self.client_id, "client_secret": self.client_secret}
+        self.register_outputs({**told, "revision": self.revision})

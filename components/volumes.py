@@ -48,6 +48,23 @@ def projected(name: str, path: str, sources: Sequence[k8s.core.v1.VolumeProjecti
     return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, projected=files))
 
 
+def key(config_map: Input[str], key: str, path: str, *, optional: bool = False) -> k8s.core.v1.VolumeProjectionArgs:
+    """One key of a ConfigMap as the file ``path``, for ``projected``; ``optional``: it may be missing."""
+    items = [k8s.core.v1.KeyToPathArgs(key=key, path=path)]
+    return k8s.core.v1.VolumeProjectionArgs(
+        config_map=k8s.core.v1.ConfigMapProjectionArgs(name=config_map, items=items, optional=optional or None)
+    )
+
+
+def trust(path: str, trusted_ca: Input[str]) -> Mount:
+    """Certificate authorities, as far as they are there: the cluster's own (API server, ingress) in the file
+    ``cluster.crt``, those that OpenShift injects into ``trusted_ca`` in ``injected.crt``.
+    """
+    own = key("kube-root-ca.crt", "ca.crt", "cluster.crt", optional=True)
+    injected = key(trusted_ca, "ca-bundle.crt", "injected.crt", optional=True)
+    return projected("trust", path, [own, injected])
+
+
 def claim(name: str, path: str, claim_name: Input[str]) -> Mount:
     """A PersistentVolumeClaim, writable."""
     volume = k8s.core.v1.PersistentVolumeClaimVolumeSourceArgs(claim_name=claim_name)

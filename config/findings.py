@@ -22,6 +22,7 @@ _POLICIES = (
     "models",
     "backend",
     "frontend",
+    "verification",
 )
 
 

@@ -72,6 +72,11 @@ class Model(Entry):
         description="Requests per minute for the model as a whole. Default: unlimited, see tpm.",
     )
 
+    verify: bool = Field(
+        default=True,
+        description="Call the model at the end of an `up` that changed something, and fail when it does not answer. Default true. Write false for a model that is scaled to zero or away: it is offered, and not called.",
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems: list[str] = []

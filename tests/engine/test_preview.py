@@ -7,6 +7,8 @@ import pytest
 from tests.engine.driver import DOMAIN, GRANITE, Cluster, Project, Step
 
 OTHER_DOMAIN = "apps.moved.example.com"
+# Whatever changes something that users could notice is verified again.
+VERIFIED = ("replace", "Job", "verification-checks")
 
 
 def rows(steps: list[Step]) -> set[tuple[str, str, str]]:
@@ -21,6 +23,7 @@ def test_a_changed_model_shows_that_model_and_its_registration(main: Project) ->
         ("update", "Model", "models-granite-8b-agent"),
         ("replace", "ConfigMap", "models-granite-8b-agent-declaration"),
         ("replace", "Job", "models-registration"),
+        VERIFIED,
     }
     model = next(step for step in steps if step.kind == "Model")
     changed = {key for key in model.old | model.new if model.old.get(key) != model.new.get(key)}
@@ -41,6 +44,7 @@ def test_an_added_model_shows_one_model(main: Project) -> None:
         ("create", "Model", "models-gpt-oss-20b"),
         ("create", "ConfigMap", "models-gpt-oss-20b-declaration"),
         ("replace", "Job", "models-registration"),
+        VERIFIED,
     }
 
 
@@ -57,12 +61,14 @@ def test_a_model_that_is_retired_shows_its_removal(main: Project) -> None:
         ("delete", "Model", "models-mistral-3-int4"),
         ("delete", "ConfigMap", "models-mistral-3-int4-declaration"),
         ("replace", "Job", "models-registration"),
+        VERIFIED,
     }
 
 
 def test_a_changed_group_member_shows_one_group(main: Project) -> None:
     main.change(access={"admins": ["alice", "bob"], "readonly": ["carol"]})
     steps = main.preview_json()
+    # No verification: it looks at nothing that a member of a group changes.
     assert rows(steps) == {("update", "Group", "oauth-litemaas-admins")}
     assert steps[0].new["users"] == ["alice", "bob"]
 
@@ -84,7 +90,7 @@ def test_a_changed_domain_changes_hosts_redirect_uri_and_urls_together(main: Pro
     main.change(clusterDomain=OTHER_DOMAIN)
     steps = {step.name: step for step in main.preview_json()}
     routes = {"gateway-route": "litellm", "frontend-litemaas": "litemaas", "frontend-litemaas-api": "litemaas-api"}
-    assert set(steps) == {*routes, "oauth-client", "backend-server"}
+    assert set(steps) == {*routes, "oauth-client", "backend-server", "verification-checks"}
     for step, host in routes.items():
         assert steps[step].new["spec"]["host"] == f"{host}-litemaas.{OTHER_DOMAIN}"
     portal = f"https://litemaas-litemaas.{OTHER_DOMAIN}"
@@ -103,6 +109,16 @@ def test_a_changed_domain_changes_hosts_redirect_uri_and_urls_together(main: Pro
 def _environment(inputs) -> dict[str, str]:
     container = inputs["spec"]["template"]["spec"]["containers"][0]
     return {each["name"]: each.get("value", "") for each in container["env"]}
+
+
+def test_a_changed_image_shows_its_tier_and_the_verification(main: Project) -> None:
+    main.change(images={"frontend": "quay.io/example/other:1"})
+    assert rows(main.preview_json()) == {("update", "Deployment", "frontend-nginx"), VERIFIED}
+
+
+def test_a_setting_that_no_pod_is_made_of_shows_no_verification(main: Project) -> None:
+    main.change(storage={"backups": {"size": "6Gi"}})
+    assert rows(main.preview_json()) == {("update", "PersistentVolumeClaim", "backend-backups")}
 
 
 def test_a_domain_that_is_not_the_clusters_is_refused(main: Project) -> None:

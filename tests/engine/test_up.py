@@ -96,6 +96,20 @@ def test_workloads_start_in_the_order_in_which_they_need_each_other(deployed: De
     assert done["litellm-migration"] <= born["litellm"]
     assert born["litellm"] <= jobs["models"]["metadata"]["creationTimestamp"]
     assert done["models"] <= born["backend"]
+    assert max(born.values()) <= jobs["verification"]["metadata"]["creationTimestamp"]
+
+
+def test_the_verification_is_the_last_to_be_made(deployed: Deployed, cluster: Cluster) -> None:
+    kinds = ("jobs", "deployments", "statefulsets", "routes", "networkpolicies", "services", "configmaps", "secrets")
+    ours = {
+        f"{kind}/{each['metadata']['name']}": each["metadata"]["creationTimestamp"]
+        for kind in kinds
+        for each in cluster.items(kind)
+        if each["metadata"].get("labels", {}).get("app.kubernetes.io/instance") == "main"
+    }
+    last = [name for name in ours if name.startswith("jobs/verification-checks")]
+    assert len(last) == 1
+    assert max(ours.values()) == ours[last[0]]
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +150,16 @@ def test_a_job_that_failed_runs_again_at_the_next_up(production: Project, cluste
     production.change(rolloutTimeoutSeconds=15, models=["granite-8b-agent"], retiredModels=["mistral-3-int4"])
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
     cluster.kubectl("create", "-n", "production", "-f", "-", stdin=json.dumps(quota))
+    verified = _jobs(cluster, "verification")
     said = production.up(expect=1)
     assert "models-registration did not become ready" in said
     assert "exceeded quota" in said
+    assert _jobs(cluster, "verification") == verified, "what comes after a failure is not tried"
     cluster.kubectl("delete", "-n", "production", "resourcequota", "full")
     failed = _jobs(cluster, "models")
     production.up()
     assert not failed & _jobs(cluster, "models")
+    assert not verified & _jobs(cluster, "verification")
     production.preview("--expect-no-changes", "--refresh")
 
 

@@ -46,6 +46,7 @@ def test_the_contract_looks_at_every_tier():
         "Backend",
         "Frontend",
         "Isolation",
+        "Verification",
     }
 
 

@@ -76,6 +76,7 @@ def test_the_ways_inside_the_namespace_are_these(demo):
         "postgres-bootstrap": set(),
         "litellm-migration": set(),
         "models": set(),
+        "verification": set(),
     }
 
 
@@ -123,6 +124,11 @@ def test_the_backend_is_let_out_to_router_and_api_server_each_by_rules_of_its_ow
     assert {"to": blocks, "ports": tcp} in rules
     assert {"to": blocks, "ports": tcp[:1]} in rules
     assert {"to": [{"namespaceSelector": {"matchLabels": {ROUTERS: ""}}}]} in rules
+
+
+def test_the_verification_reaches_public_names_and_nothing_else(any_run):
+    """Otherwise it would not see what users see."""
+    assert allowed(any_run)[1]["verification"] == {Way("routers"), Way("any address", 443)}
 
 
 def test_litellm_reaches_just_its_stores_when_there_is_no_model():

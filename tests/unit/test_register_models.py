@@ -29,6 +29,7 @@ GRANITE = {
     "embedding": False,
     "tpm": 1000,
     "rpm": None,
+    "verify": True,
 }
 IDENTITY = "litemaas-pulumi-granite"
 

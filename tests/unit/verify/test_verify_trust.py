@@ -1,0 +1,63 @@
+"""Certificates are verified, against the authorities that the cluster hands out."""
+
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.http_double import serving
+from tests.unit.verify.conftest import Result
+from tests.unit.verify.installation_double import GRANITE, InstallationDouble
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Path:
+    """A certificate authority, and what it signed for 127.0.0.1 and for another address."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(words: str) -> None:
+        subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True)
+
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=lab-ca")
+    for name, address in (("good", "127.0.0.1"), ("other", "127.0.0.2")):
+        (folder / f"{name}.ext").write_text(f"subjectAltName=IP:{address}\n")
+        openssl(f"req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN=lab")
+        signed = f"-CA ca.crt -CAkey ca.key -days 2 -extfile {name}.ext"
+        openssl(f"x509 -req -in {name}.csr {signed} -out {name}.crt")
+    return folder
+
+
+@pytest.fixture
+def secure(authority, verify, tmp_path) -> Callable[..., Result]:
+    """Runs the script against a double behind TLS; ``trusted`` are the texts of the trust files."""
+
+    def run(certificate: str, *trusted: str) -> Result:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(authority / f"{certificate}.crt", authority / f"{certificate}.key")
+        (tmp_path / "trust").mkdir()
+        for number, text in enumerate(trusted):
+            (tmp_path / "trust" / f"{number}.crt").write_text(text)
+        served = InstallationDouble(GRANITE)
+        with serving(served, tls) as served.url:
+            return verify(served)
+
+    return run
+
+
+def test_the_clusters_authority_is_trusted_whatever_the_other_file_holds(secure, authority):
+    result = secure("good", "", (authority / "ca.crt").read_text())
+    assert result.code == 0, result.said
+
+
+def test_without_the_authority_nothing_is_sent_and_the_row_says_why(secure):
+    result = secure("good")
+    assert result.code == 1
+    assert "the certificate of 127.0.0.1" in result.state("portal answers")
+    assert "oc edit proxy/cluster" in result.advice("portal answers")
+
+
+def test_a_certificate_for_another_name_is_refused(secure, authority):
+    result = secure("other", (authority / "ca.crt").read_text())
+    assert "IP address mismatch" in result.state("portal answers")
