@@ -93,7 +93,7 @@ class Backend(ComponentResource):
         spec = kube.deployment(scope, "backend", pod, recreate=True)
         k8s.apps.v1.Deployment(
             f"{name}-server",
-            metadata=scope.meta("backend", "backend", scope.awaited(heal=True)),
+            metadata=scope.meta("backend", "backend", scope.rollout("backend", args.size)),
             spec=spec,
             # URLs are known long before roles exist and models are registered.
             opts=scope.workload(self, "backend", depends_on=args.ready),

@@ -66,7 +66,7 @@ class Cache(ComponentResource):
         spec = kube.deployment(scope, "redis", pod, recreate=True)
         k8s.apps.v1.Deployment(
             f"{name}-redis",
-            metadata=scope.meta("redis", "redis", scope.awaited(heal=True)),
+            metadata=scope.meta("redis", "redis", scope.rollout("redis", args.size)),
             spec=spec,
             opts=scope.workload(self, "redis"),
         )

@@ -51,7 +51,7 @@ class Frontend(ComponentResource):
         spec = kube.deployment(scope, "frontend", _pod(args, server.metadata.name, account))
         k8s.apps.v1.Deployment(
             f"{name}-nginx",
-            metadata=scope.meta("frontend", "frontend", scope.awaited(heal=True)),
+            metadata=scope.meta("frontend", "frontend", scope.rollout("frontend", args.size)),
             spec=spec,
             opts=scope.workload(self, "frontend"),
         )
@@ -94,6 +94,6 @@ def _pod(args: FrontendArgs, server: Input[str], account: Input[str]) -> kube.Po
         readiness=probes.http("/", PORT, period=5),
         liveness=probes.http("/healthz", PORT, period=15),
         # nginx stops at once on SIGTERM: the pod leaves the Service first.
-        drain_seconds=5,
+        before_stop=["sleep", "5"],
         grace_seconds=330,
     )

@@ -70,7 +70,7 @@ class Gateway(ComponentResource):
         spec = kube.deployment(scope, "litellm", _proxy(args, **pods))
         k8s.apps.v1.Deployment(
             f"{name}-proxy",
-            metadata=scope.meta("litellm", "litellm", scope.awaited(heal=True)),
+            metadata=scope.meta("litellm", "litellm", scope.rollout("litellm", args.size)),
             spec=spec,
             # Pods only check the schema; they must not start on an old one.
             opts=scope.workload(self, "litellm", depends_on=[migration]),
@@ -165,6 +165,6 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         readiness=probes.http("/health/readiness", PORT, timeout=8),
         liveness=probes.http("/health/liveliness", PORT, period=15, failures=5),
         # SIGTERM closes the socket at once: the pod leaves the Service first.
-        drain_seconds=_DRAIN_SECONDS,
+        before_stop=["sleep", str(_DRAIN_SECONDS)],
         grace_seconds=_GRACE_SECONDS,
     )

@@ -4,6 +4,7 @@ Nothing here creates a resource. Pods made with ``pod_template`` meet PodSecurit
 `restricted` and name no UID, which OpenShift's restricted-v2 chooses per namespace.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,9 @@ HEAL = {"pulumi.com/patchForce": "true"}
 # A Job that failed never runs again by itself, and the engine sees no change in it: without this
 # the next `up` reports the old failure.
 AGAIN = {"pulumi.com/replaceUnready": "true"}
+
+
+_ALL_PODS = ("replicas", "updatedReplicas", "availableReplicas")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,17 @@ class Scope:
     def awaited(self, heal: bool = False) -> dict[str, str]:
         """Annotations of a workload that `up` waits for."""
         return {"pulumi.com/timeoutSeconds": str(self.timeout_seconds)} | (HEAL if heal else {})
+
+    def rollout(self, component: str, size: "Size") -> dict[str, str]:
+        """Annotations of a Deployment, which is up when all its pods are of the new kind, and ready.
+
+        The engine's own rule takes the old ReplicaSet for the new one until the controller has seen
+        the change (docs/decisions/0012). Where an autoscaler decides on the number, it has to do.
+        """
+        if component in self.autoscaled:
+            return self.awaited(heal=True)
+        counts = (f"jsonpath={{.status.{each}}}={size.replicas}" for each in _ALL_PODS)
+        return self.awaited(heal=True) | {"pulumi.com/waitFor": json.dumps(["condition=Available", *counts])}
 
     def job_meta(self, component: str) -> k8s.meta.v1.ObjectMetaArgs:
         """Metadata of a Job, which `up` waits for, and which runs again if it failed the last time."""
@@ -107,7 +122,7 @@ class Pod:
     startup: k8s.core.v1.ProbeArgs | None = None
     readiness: k8s.core.v1.ProbeArgs | None = None
     liveness: k8s.core.v1.ProbeArgs | None = None
-    drain_seconds: int = 0
+    before_stop: Sequence[str] = ()
     grace_seconds: int = 30
 
 
@@ -164,7 +179,7 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
         )
         for name, (source, key) in pod.secret_env.items()
     ]
-    drain = k8s.core.v1.ExecActionArgs(command=["sleep", str(pod.drain_seconds)])
+    before_stop = k8s.core.v1.ExecActionArgs(command=list(pod.before_stop))
     return k8s.core.v1.ContainerArgs(
         name=pod.name,
         image=pod.image,
@@ -180,8 +195,8 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
         startup_probe=pod.startup,
         readiness_probe=pod.readiness,
         liveness_probe=pod.liveness,
-        lifecycle=k8s.core.v1.LifecycleArgs(pre_stop=k8s.core.v1.LifecycleHandlerArgs(exec_=drain))
-        if pod.drain_seconds
+        lifecycle=k8s.core.v1.LifecycleArgs(pre_stop=k8s.core.v1.LifecycleHandlerArgs(exec_=before_stop))
+        if pod.before_stop
         else None,
         resources=k8s.core.v1.ResourceRequirementsArgs(requests=dict(pod.size.requests), limits=dict(pod.size.limits)),
         security_context=k8s.core.v1.SecurityContextArgs(

@@ -12,7 +12,7 @@ import pytest
 from sandbox.cluster import Sandbox
 from sandbox.images.make import make
 from tests.e2e.web import Gateway, User, Web
-from tests.engine.driver import DOMAIN, Cluster, Json, Project, copy_program
+from tests.engine.driver import DOMAIN, Cluster, Json, Project, copy_program, generated
 
 GPT_OSS: Json = {
     "name": "gpt-oss-20b",
@@ -83,18 +83,30 @@ class Deployed:
         """Somebody, logged in anew."""
         return self.web.log_in(self.portal, name)
 
+    def unlimited_key(self, *models: str) -> str:
+        """A key of nobody's: the portal's keys count towards their user's calls per minute."""
+        master = {"Authorization": f"Bearer {generated(self.project)['litellmMasterKey']}"}
+        made = self.web.send("POST", f"{self.gateway.url}/key/generate", {"models": list(models)}, master)
+        return made.ok().json()["key"]
+
     def pods(self, component: str) -> list[Json]:
         """The pods of a component that are not going away."""
         listed = self.cluster.items("pods", self.namespace, "-l", f"app.kubernetes.io/component={component}")
         return [each for each in listed if "deletionTimestamp" not in each["metadata"]]
 
+    def readiness(self, component: str) -> dict[str, bool]:
+        """Which pods there are, and whether each is ready."""
+        return {
+            pod["metadata"]["name"]: any(
+                (each["type"], each["status"]) == ("Ready", "True") for each in pod["status"].get("conditions", ())
+            )
+            for pod in self.pods(component)
+        }
+
     def is_ready(self, component: str, count: int = 1) -> bool:
         """Whether so many pods are ready, and no other is left."""
-        states = [
-            any((each["type"], each["status"]) == ("Ready", "True") for each in pod["status"].get("conditions", ()))
-            for pod in self.pods(component)
-        ]
-        return len(states) == count and all(states)
+        states = self.readiness(component)
+        return len(states) == count and all(states.values())
 
     def sql(self, database: str, query: str) -> str:
         """The rows of a query, as an administrator inside the database's pod sees them."""

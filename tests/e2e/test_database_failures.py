@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,21 @@ def delete_pod(stack: Deployed, _: Sandbox) -> None:
 def kill_server(_: Deployed, sandbox: Sandbox) -> None:
     """As the kernel does when memory runs out: the oldest of the server's processes."""
     assert sandbox.node
-    servers = {
-        pid: Path(f"/proc/{pid}/stat").read_text()
-        for pid in host.pod_processes(sandbox.node.names)
-        if Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].endswith(b"postgres")
-    }
+    servers = {}
+    for pid in host.pod_processes(sandbox.node.names):
+        # Some end while we look.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].endswith(b"postgres"):
+                servers[pid] = Path(f"/proc/{pid}/stat").read_text()
     # Field 4 after the name in brackets is the parent; that of the main one is no server.
     main = [pid for pid, stat in servers.items() if int(stat.rpartition(")")[2].split()[1]) not in servers]
     assert len(main) == 1, servers
     os.kill(main[0], signal.SIGKILL)
+
+
+def container(stack: Deployed) -> str:
+    """Which container PostgreSQL runs in."""
+    return stack.pods("postgres")[0]["status"]["containerStatuses"][0].get("containerID", "")
 
 
 @pytest.mark.parametrize("harm", [delete_pod, kill_server], ids=("pod deleted", "killed with -9"))
@@ -38,10 +45,12 @@ def test_the_portal_and_the_gateway_survive_the_loss_of_the_database(
     stack: Deployed, sandbox: Sandbox, bob: User, harm: Callable[[Deployed, Sandbox], None]
 ) -> None:
     key = bob.key("granite-8b-agent")
-    before = stack.cluster.get("pod", "postgres-0")["status"]["containerStatuses"][0]["containerID"]
+    before = container(stack)
+
+    unlimited = stack.unlimited_key("granite-8b-agent")
 
     def completion() -> str:
-        return str(stack.gateway.complete(key.secret, "granite-8b-agent").status)
+        return str(stack.gateway.complete(unlimited, "granite-8b-agent").status)
 
     def portal() -> str:
         answer = stack.web.send("GET", f"{stack.portal}/api/v1/banners")
@@ -54,21 +63,18 @@ def test_the_portal_and_the_gateway_survive_the_loss_of_the_database(
         return str(answer.status)
 
     with (
-        Load(completion, workers=2, pause=0.1) as calls,
+        Load(completion, workers=2) as calls,
         Load(portal, workers=1, pause=0.5) as banners,
         Load(models, workers=1, pause=0.5) as lists,
     ):
         harm(stack, sandbox)
 
-        def replaced() -> bool:
-            now = stack.cluster.get("pod", "postgres-0")["status"]["containerStatuses"][0]
-            return now["containerID"] != before and now["ready"]
-
-        database = until("PostgreSQL to be back", replaced, 180)
+        back = lambda: stack.is_ready("postgres") and container(stack) != before  # noqa: E731
+        database = until("PostgreSQL to be back", back, 180)
         until("the portal to answer", lambda: portal() == "200" and models() == "200", 180)
         until("the gateway to answer", lambda: completion() == "200", 180)
         until("every pod to be ready", lambda: all(stack.is_ready(*each) for each in TIERS.items()), 240)
-    report(f"{harm.__doc__ or ''} PostgreSQL back after {database:.0f} s".replace("\n", " "))
+    report(f"{harm.__name__}: PostgreSQL back after {database:.0f} s")
     for name, load in (("completions", calls), ("portal", banners), ("models in the portal", lists)):
         report(f"  {name}: {load}")
     assert banners.count["mock data"] == 0

@@ -1,5 +1,6 @@
 """Every pod template meets PodSecurity `restricted` in full and can be scheduled, probed, stopped."""
 
+import json
 import re
 
 from config.types import quantity
@@ -166,6 +167,23 @@ def test_a_pod_is_given_longer_to_stop_than_its_drain_takes(run):
         words = hook["exec"]["command"] if hook else []
         drain = int(words[1]) if words[:1] == ["sleep"] else 0
         assert (workload.pod or {})["terminationGracePeriodSeconds"] > drain, workload.urn
+
+
+def test_postgresql_is_told_to_stop_without_waiting_for_its_clients(run):
+    """SIGTERM alone took the database away for the whole grace period of 120 s."""
+    server = next(one for one in run.servers if one.type.endswith("StatefulSet"))
+    command = harness.container(server)["lifecycle"]["preStop"]["exec"]["command"]
+    assert "--mode=fast" in command[-1]
+    folder = command[-1].rpartition("--pgdata=")[2]
+    assert any(folder.startswith(f"{path}/") for path in harness.mounts(server))
+
+
+def test_a_deployment_is_waited_for_until_all_its_pods_are_of_the_new_kind(run):
+    for workload in (one for one in run.servers if one.type.endswith(":Deployment")):
+        wanted = json.loads(workload.inputs["metadata"]["annotations"]["pulumi.com/waitFor"])
+        number = workload.inputs["spec"]["replicas"]
+        assert f"jsonpath={{.status.updatedReplicas}}={number}" in wanted
+        assert f"jsonpath={{.status.replicas}}={number}" in wanted
 
 
 def test_files_given_to_a_container_cannot_be_written_by_it(run):
