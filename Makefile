@@ -5,10 +5,10 @@ SANDBOX = $(PYTHON) -m sandbox
 CHECK = $(SANDBOX) run
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs down shell images status toolchain venv test test-unit test-engine lint format bench requirements clean
+.PHONY: help up preview outputs down shell images status toolchain venv test test-unit test-engine e2e lint format bench requirements clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 up: ## tools, environment, sandbox, preview, deployment, outputs (undo: make down)
 	@$(SANDBOX) deploy $(if $(NODES),--nodes $(NODES))
@@ -25,7 +25,7 @@ down: ## destroy the deployment, stop the sandbox, leave nothing running (undo: 
 shell: ## a shell in which pulumi and kubectl use the sandbox (undo: exit)
 	@$(SANDBOX) shell
 
-images: ## build the test images for `make up NODES=real` (about 10 minutes once; needs root)
+images: ## build the images of a real node (about 10 minutes once; needs root)
 	@$(SANDBOX) images
 
 status: ## show whether the sandbox is up and what in it is simulated
@@ -44,6 +44,9 @@ test-unit: venv toolchain ## tests without a cluster: seconds
 
 test-engine: venv toolchain ## tests on the real engine and sandboxes of their own: minutes
 	@$(CHECK) pytest -q tests/engine
+
+e2e: venv toolchain ## tests on a real node with real containers: minutes (needs root; undo: none needed)
+	@$(CHECK) pytest -q tests/e2e
 
 lint: venv ## formatting, lint rules, types; changes nothing (fix: make format)
 	@$(CHECK) ruff format --check .

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import SIMULATED, commands, environment, node, paths, processes, venv
+from sandbox.node import owner
+from sandbox.node.cleaning import clean_up
 from sandbox.toolchain import ensure
 from sandbox.toolchain.builder import BuildError
 
@@ -186,7 +188,13 @@ def _shell(options: argparse.Namespace) -> int:
 
 
 def _reap(options: argparse.Namespace) -> int:
-    left = processes.strays(Path(options.folder).absolute(), below=True)
+    folder = Path(options.folder).absolute()
+    with owner.lock():
+        found = owner.Owner.load()
+        if found and Path(found.state).is_relative_to(folder):
+            clean_up(found)
+            print(f"sandbox: took back the real node of {found.name}")
+    left = processes.strays(folder, below=True)
     processes.stop(left)
     print(f"sandbox: stopped {len(left)} left-over processes below {options.folder}")
     return 0

@@ -1,5 +1,6 @@
 """The images that the sandbox knows how to build."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox import paths
@@ -213,6 +214,12 @@ def recipes(programs: tools.NodeTools, more: Path = MORE) -> dict[str, Recipe]:
     )
     others = (_other(file, more, ours) for file in sorted(more.rglob("image.toml")))
     return ours | {each.name: each for each in others}
+
+
+def portal(known: Mapping[str, Recipe]) -> list[str]:
+    """The recipes whose images stand in for LiteMaaS' own."""
+    names = {name for references in DOUBLES.values() for name in references}
+    return [each.name for each in known.values() if names & set(each.references)]
 
 
 def _other(file: Path, more: Path, ours: dict[str, Recipe]) -> Recipe:

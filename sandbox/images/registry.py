@@ -113,6 +113,13 @@ class Registry:
         repository, tag = split(reference)
         self._request("PUT", f"{repository}/manifests/{tag}", manifest, {"Content-Type": MANIFEST})
 
+    def remove(self, reference: str) -> bool:
+        """Take an image away from a repository; whether there was one."""
+        digest = self.digest(reference)
+        if digest:
+            self._request("DELETE", f"{split(reference)[0]}/manifests/{digest}")
+        return digest is not None
+
     def _request(
         self, method: str, path: str, body: IO[bytes] | bytes | None = None, headers: dict[str, str] | None = None
     ) -> http.client.HTTPResponse:

@@ -135,6 +135,8 @@ class Node:
             self._write(f"registries/{registry_host}/hosts.toml", settings.mirror(registry_host, ports["registry"]))
         self._write("cni/10-pods.conflist", settings.network(self.names, self.folder))
         self._runtime.start(self._progress)
+        names = [name for each in catalogue.recipes(self._programs).values() for name in each.references]
+        self._runtime.forget_outdated({each: served.digest(each) for each in names})
         addons.forget_pods(client)
         addons.apply(client, self.names, self._domain, (self._pki / "router.crt", self._pki / "router.key"))
         commands = self._commands(ports["api"])

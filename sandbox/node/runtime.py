@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,14 +62,20 @@ class Runtime:
         stop([each for each in shims if each != pid], patience=0)
         self._component.forget()
 
-    def pull(self, reference: str) -> None:
-        """Fetch an image through the mirrors.
+    def forget_outdated(self, served: Mapping[str, str | None]) -> list[str]:
+        """Remove stored images that are not those of the registry any more: a pod may not ask again.
 
-        Raises:
-            HostError: it is nowhere to be had.
+        Args:
+            served: the digest of each name that the registry may have; None where it has none.
+
+        Returns:
+            The names that were removed.
         """
-        hosts = str(self._folder / "registries")
-        self._ctr("images", "pull", "--hosts-dir", hosts, reference)
+        rows = [row.split() for row in self._ctr("images", "list").splitlines()[1:]]
+        outdated = [row[0] for row in rows if row[0] in served and served[row[0]] != row[2]]
+        if outdated:
+            self._ctr("images", "remove", *outdated)
+        return outdated
 
     def _launch(self, *, cri: bool) -> None:
         file = self._folder / "containerd.toml"

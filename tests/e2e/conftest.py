@@ -33,6 +33,16 @@ SETTINGS: Json = {
     "replicas": {"litellm": 2, "frontend": 2},
 }
 TIERS = {"postgres": 1, "redis": 1, "litellm": 2, "backend": 1, "frontend": 2}
+ORDER = (
+    "test_up",
+    "test_workflow",
+    "test_browser",
+    "test_network",
+    "test_shared_limits",
+    "test_rolling_updates",
+    "test_database_failures",
+    "test_wrong_settings",
+)
 measured: list[str] = []
 
 
@@ -42,10 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
+    """Mark every test of this folder, and let those that harm the stack come last."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.e2e)
+    items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else -1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -34,12 +34,12 @@ STRANGERS = ("another namespace", "a pod of ours without a role")
 CONNECT = 'timeout 2 bash -c "</dev/tcp/$0/$1" 2>/dev/null && echo open || echo closed'
 
 
-def probe(name: str, namespace: str, labels: dict[str, str], image: str) -> Json:
+def probe(name: str, namespace: str, labels: dict[str, str]) -> Json:
     """A pod that can only be spoken from."""
     context = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     container = {
         "name": "probe",
-        "image": image,
+        "image": "lab.local/tools:1",
         "command": ["sleep", "3600"],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
@@ -61,15 +61,13 @@ def probe(name: str, namespace: str, labels: dict[str, str], image: str) -> Json
 def sources(stack: Deployed) -> Iterator[dict[str, tuple[str, str]]]:
     """Namespace and pod of everybody who may try."""
     found = {each: (stack.namespace, stack.pods(each)[0]["metadata"]["name"]) for each in RUNNING}
-    redis = stack.pods("redis")[0]
-    image = redis["spec"]["containers"][0]["image"]
-    instance = redis["metadata"]["labels"]["app.kubernetes.io/instance"]
+    instance = stack.pods("redis")[0]["metadata"]["labels"]["app.kubernetes.io/instance"]
     made = []
     for each in JOBS:
         labels = {"app.kubernetes.io/instance": instance, "app.kubernetes.io/component": each}
-        made.append((each, probe(f"probe-{each}", stack.namespace, labels, image)))
-    made.append((STRANGERS[0], probe("probe", "private-ai", {}, image)))
-    made.append((STRANGERS[1], probe("probe", stack.namespace, {}, image)))
+        made.append((each, probe(f"probe-{each}", stack.namespace, labels)))
+    made.append((STRANGERS[0], probe("probe", "private-ai", {})))
+    made.append((STRANGERS[1], probe("probe", stack.namespace, {})))
     for _, pod in made:
         stack.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
     for name, pod in made:

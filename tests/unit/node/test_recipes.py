@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.images import catalogue, layers, registry
 from sandbox.images.builder import Builder
+from sandbox.images.make import PORTAL, is_real
 from sandbox.images.recipe import File, Recipe, RecipeError, load
 from sandbox.node.tools import NodeTools
 
@@ -84,6 +85,20 @@ def test_the_images_of_the_program_are_all_there():
     assert {name for name in made if name.startswith("quay.io/")} == {
         each.split('"')[0] for each in sizes.split('default="')[1:] if each.startswith("quay.io/")
     }
+
+
+@pytest.mark.parametrize("value", [None, "double"])
+def test_the_doubles_of_the_portal_are_used_unless_the_real_images_are_asked_for(value: str | None):
+    assert not is_real({} if value is None else {PORTAL: value})
+    assert is_real({PORTAL: "real"})
+    with pytest.raises(ValueError, match="neither"):
+        is_real({PORTAL: "yes"})
+
+
+def test_only_images_of_litemaas_itself_can_be_had_for_real():
+    known = {f"portal-double-{part}": part for part in ("backend", "frontend")}
+    recipes = catalogue.recipes(NodeTools({"coredns": Path("/nowhere")}))
+    assert set(catalogue.portal(recipes)) == set(known)
 
 
 def test_a_layer_is_the_same_bytes_each_time(tmp_path: Path):

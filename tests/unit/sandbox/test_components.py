@@ -191,8 +191,8 @@ def test_the_development_pins_contain_the_programs_own():
 
 def test_every_make_target_is_explained_by_make_help():
     text = (CHECKOUT / "Makefile").read_text()
-    targets = re.findall(r"^([a-z-]+):(?!=)", text, re.MULTILINE)
-    explained = re.findall(r"^([a-z-]+):.*## \S", text, re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9-]+):(?!=)", text, re.MULTILINE)
+    explained = re.findall(r"^([a-z0-9-]+):.*## \S", text, re.MULTILINE)
     assert targets == explained
     phony = re.search(r"\.PHONY: (.*)", text)
     assert phony
