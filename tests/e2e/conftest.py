@@ -168,15 +168,6 @@ def stack(sandbox: Sandbox) -> Deployed:
     )
 
 
-@pytest.fixture
-def deployed(stack: Deployed) -> Iterator[Deployed]:
-    """The stack, for tests that change its settings: put back afterwards, on the cluster too."""
-    yield stack
-    if stack.project.config() != SETTINGS:
-        stack.project.write_config(SETTINGS)
-        stack.project.up()
-
-
 @pytest.fixture(scope="session")
 def bob(stack: Deployed) -> User:
     """Somebody without a role of his own."""
