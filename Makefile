@@ -43,7 +43,7 @@ test-unit: venv toolchain ## tests without a cluster: seconds
 	@$(CHECK) pytest -q -n auto tests/unit
 
 test-engine: venv toolchain ## tests on the real engine and sandboxes of their own: minutes
-	@$(CHECK) pytest -q tests/engine
+	@$(CHECK) pytest -q -n 2 --dist loadfile tests/engine
 
 e2e: venv toolchain ## tests on a real node with real containers: minutes (needs root; undo: none needed)
 	@$(CHECK) pytest -q tests/e2e

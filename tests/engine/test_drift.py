@@ -212,13 +212,18 @@ def test_replicas_that_an_autoscaler_sets_are_left(stack: Project, drifting: Clu
         drifting.kubectl(
             "wait", "-n", NAMESPACE, "deployment/litellm", "--for=jsonpath={.spec.replicas}=2", "--timeout=60s"
         )
-        stack.preview("--refresh", "--expect-no-changes")
+        # One annotation: a rollout is no longer waited for by the number of its pods.
+        changes = stack.preview_json("--refresh")
+        assert [each.name for each in changes] == ["gateway-proxy"]
+        assert all(path.startswith("metadata.annotations") for path in changes[0].diff), changes[0].diff
         stack.up("--refresh")
         assert drifting.get("deployment", "litellm")["spec"]["replicas"] == 2
+        stack.preview("--refresh", "--expect-no-changes")
     finally:
         drifting.kubectl("delete", "-n", NAMESPACE, "horizontalpodautoscaler", "litellm")
         # Without the autoscaler the replicas are ours again, and would be a change for the tests after this.
-        drifting.kubectl("scale", "-n", NAMESPACE, "deployment/litellm", "--replicas=1")
+        stack.up("--refresh")
+        assert drifting.get("deployment", "litellm")["spec"]["replicas"] == 1
 
 
 def test_members_of_a_group_that_the_config_does_not_list_stay(stack: Project, drifting: Cluster) -> None:
