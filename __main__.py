@@ -27,7 +27,7 @@ from config import load
 from config.loading import secret_values
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
-from config.profiles import JOB, Sizing, sizing
+from config.profiles import JOB, MAX_CONNECTIONS, Sizing, sizing
 from config.secrets import SECRETS
 from config.types import quantity
 
@@ -100,6 +100,7 @@ database = Database(
         job_size=size(JOB),
         storage=storage.postgres.size,
         storage_class=storage.postgres.storage_class,
+        max_connections=MAX_CONNECTIONS,
         admin_password=credentials["postgresAdminPassword"],
         portal_password=credentials["portalDatabasePassword"],
         gateway_password=credentials["gatewayDatabasePassword"],

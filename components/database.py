@@ -15,14 +15,11 @@ PORTAL, GATEWAY = "litemaas_db", "litellm_db"
 PORTAL_ROLE, GATEWAY_ROLE = "litemaas", "litellm"
 ADMIN = "postgres"
 _HOME = "/var/lib/pgsql"
-# 20 per backend pod and 10 per LiteLLM worker (litemaas-contract.md 1.2, litellm.md 3),
-# twice for a rolling update, and room for Jobs and an administrator.
-_MAX_CONNECTIONS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseArgs:
-    """Passwords are secret; ``storage`` is a Kubernetes quantity."""
+    """Passwords are secret; ``storage`` is a Kubernetes quantity; ``max_connections`` of all clients together."""
 
     scope: kube.Scope
     image: str
@@ -30,6 +27,7 @@ class DatabaseArgs:
     job_size: kube.Size
     storage: str
     storage_class: str | None
+    max_connections: int
     admin_password: Output[str]
     portal_password: Output[str]
     gateway_password: Output[str]
@@ -143,7 +141,7 @@ def _stateful_set(
         image=args.image,
         size=args.size,
         port=PORT,
-        env={"HOME": _HOME, "POSTGRESQL_MAX_CONNECTIONS": str(_MAX_CONNECTIONS)},
+        env={"HOME": _HOME, "POSTGRESQL_MAX_CONNECTIONS": str(args.max_connections)},
         secret_env={"POSTGRESQL_ADMIN_PASSWORD": (passwords, "admin")},
         mounts=[
             # The image writes its passwd file and configuration into its home, beside the data.

@@ -49,13 +49,40 @@ _PRODUCTION = {
         replicas=2, requests=_amounts("100m", "128Mi", "64Mi"), limits=_amounts("500m", "256Mi", "256Mi")
     ),
 }
+# What PostgreSQL accepts, and what a pod opens at most: the backend 20 to each of both databases
+# (litemaas-contract.md 1.2), LiteLLM what litellm.yaml says, with one worker. The rest is for Jobs,
+# an administrator, and the three that PostgreSQL keeps for superusers.
+MAX_CONNECTIONS = 200
+POOLS = {"backend": 40, "litellm": 10}
+_RESERVED_CONNECTIONS = 10
 # A Job that only talks to a server: a shell with psql, or a small Python script.
 JOB = Sizing(replicas=1, requests=_amounts("50m", "64Mi", "16Mi"), limits=_amounts("500m", "256Mi", "64Mi"))
 PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEMO, "production": _PRODUCTION}
 
 
 def contradictions(settings: Settings) -> list[Problem]:
-    """Requests above their limits, once the profile has filled in what the stack file leaves out."""
+    """What cannot work together, once the profile has filled in what the stack file leaves out."""
+    return [*_requests_above_limits(settings), *_too_many_connections(settings)]
+
+
+def _too_many_connections(settings: Settings) -> list[Problem]:
+    pods = sizing(settings, "litellm").replicas
+    # The backend is recreated, LiteLLM rolls: one pod more during an update.
+    others = POOLS["backend"] * sizing(settings, "backend").replicas + _RESERVED_CONNECTIONS
+    most = (MAX_CONNECTIONS - others) // POOLS["litellm"] - 1
+    if pods <= most:
+        return []
+    wanted = POOLS["litellm"] * (pods + 1) + others
+    return [
+        Problem(
+            where=f"{NAMESPACE}:replicas.litellm",
+            what=f"{pods} pods, and one more during an update, may open {wanted} database connections with the other "
+            f"tiers; PostgreSQL accepts {MAX_CONNECTIONS}, and whoever comes later is refused; write {most} at most",
+        )
+    ]
+
+
+def _requests_above_limits(settings: Settings) -> list[Problem]:
     return [
         Problem(
             where=f"{NAMESPACE}:resources.{tier}",

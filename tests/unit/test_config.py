@@ -366,6 +366,19 @@ def test_a_line_break_at_the_end_is_refused(config):
     assert "nothing was touched" in refusal(config)
 
 
+@pytest.mark.parametrize(("pods", "accepted"), [(14, True), (15, False)])
+def test_more_gateway_pods_than_the_database_has_connections_for_are_refused(pods: int, accepted: bool):
+    """14 and one more in an update open 150, the backend 40, and 10 are kept: 200 is what PostgreSQL accepts."""
+    config = {**GOOD, "replicas": {"litellm": pods}}
+    if accepted:
+        harness.read_config(config)
+    else:
+        said = refusal(config)
+        assert "litemaas:replicas.litellm" in said
+        assert "210" in said
+        assert "write 14 at most" in said
+
+
 def test_a_request_above_the_default_limit_is_refused_at_preview():
     """The check inside one entry does not see the profile's limit; the API server would refuse the pod at up."""
     with pytest.raises(RunError) as refused:

@@ -11,6 +11,7 @@ from components import kube
 from components.backend import BackendArgs
 from components.database import Database, DatabaseArgs
 from components.naming import Addresses
+from config.profiles import POOLS
 from config.types import quantity
 from tests import harness
 from tests.unit.conftest import DEMO
@@ -211,6 +212,7 @@ def test_reserved_characters_of_a_password_are_percent_encoded_in_the_url(passwo
             job_size=SIZE,
             storage="1Gi",
             storage_class=None,
+            max_connections=200,
             admin_password=Output.secret("admin"),
             portal_password=Output.secret(password),
             gateway_password=Output.secret("other"),
@@ -253,11 +255,12 @@ def test_postgres_keeps_its_data_on_the_claim_and_writes_elsewhere_to_scratch(ru
 
 def test_postgres_has_connections_for_all_pods_during_a_rollout(run):
     allowed = int(harness.env(run.one("StatefulSet"))["POSTGRESQL_MAX_CONNECTIONS"] or 0)
-    backend = run.one("Deployment", "backend").inputs["spec"]["replicas"] * 20
     pool = litellm_yaml(run)["general_settings"]["database_connection_pool_limit"]
-    surge = run.one("Deployment", "litellm").inputs["spec"]["replicas"] + 1
     # The backend opens a second pool of 20 to LiteLLM's database.
-    assert allowed >= 2 * backend + surge * pool + 10
+    assert {"backend": 2 * 20, "litellm": pool} == POOLS, "what config counts with"
+    backend = run.one("Deployment", "backend").inputs["spec"]["replicas"]
+    surge = run.one("Deployment", "litellm").inputs["spec"]["replicas"] + 1
+    assert allowed >= POOLS["backend"] * backend + surge * pool + 10
 
 
 # --- Gateway ---
