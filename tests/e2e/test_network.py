@@ -34,7 +34,7 @@ STRANGERS = ("another namespace", "a pod of ours without a role")
 CONNECT = """
 for target in "$@"; do
   read -r name address port <<< "$target"
-  { timeout 2 bash -c "< /dev/tcp/$address/$port" 2> /dev/null && echo "$name open" || echo "$name closed"; } &
+  { timeout 4 bash -c "< /dev/tcp/$address/$port" 2> /dev/null && echo "$name open" || echo "$name closed"; } &
 done
 wait
 """
