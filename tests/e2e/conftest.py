@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.images.make import make
-from tests.e2e.web import Gateway, User, Web
+from tests.e2e.web import Answer, Gateway, User, Web
 from tests.engine.driver import DOMAIN, Cluster, Json, Project, copy_program, generated
 
 GPT_OSS: Json = {
@@ -96,9 +96,12 @@ class Deployed:
 
     def unlimited_key(self, *models: str) -> str:
         """A key of nobody's: the portal's keys count towards their user's calls per minute."""
+        return self.administer("/key/generate", {"models": list(models)}).json()["key"]
+
+    def administer(self, path: str, body: Json) -> Answer:
+        """A request to LiteLLM with its master key, which has to succeed."""
         master = {"Authorization": f"Bearer {generated(self.project)['litellmMasterKey']}"}
-        made = self.web.send("POST", f"{self.gateway.url}/key/generate", {"models": list(models)}, master)
-        return made.ok().json()["key"]
+        return self.web.send("POST", f"{self.gateway.url}{path}", body, master).ok()
 
     def pods(self, component: str) -> list[Json]:
         """The pods of a component that are not going away."""

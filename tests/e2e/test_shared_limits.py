@@ -8,7 +8,6 @@ import pytest
 
 from tests.e2e.conftest import Deployed, report
 from tests.e2e.web import Key, User, until
-from tests.engine.driver import generated
 
 
 def ask(address: str, key: Key, model: str = "granite-8b-agent") -> int:
@@ -45,8 +44,7 @@ def test_a_keys_limit_per_minute_holds_across_both_replicas(
 def test_a_blocked_key_is_refused_by_both_replicas(stack: Deployed, bob: User, replicas: tuple[str, str]) -> None:
     key = bob.key("granite-8b-agent")
     assert [ask(address, key) for address in replicas] == [200, 200]
-    master = {"Authorization": f"Bearer {generated(stack.project)['litellmMasterKey']}"}
-    stack.web.send("POST", f"{stack.gateway.url}/key/block", {"key": key.secret}, master).ok()
+    stack.administer("/key/block", {"key": key.secret})
     seconds = until("both to refuse", lambda: [ask(address, key) for address in replicas] == [401, 401], 70, 0.2)
     report(f"a blocked key is refused by both replicas after {seconds:.1f} s")
 

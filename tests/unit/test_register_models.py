@@ -12,25 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests import harness
+from tests.unit import declared
 from tests.unit.http_double import Reply, Request, serving
 
 FILE = harness.ROOT / "components" / "files" / "register_models.py"
 KEY = "sk-master"
-GRANITE = {
-    "model": "granite",
-    "endpoint": "http://granite.ns.svc.cluster.local:8080/v1",
-    "served_name": "ibm/granite",
-    "context_length": 16384,
-    "max_output": 4096,
-    "input_price": 1e-06,
-    "output_price": 2e-06,
-    "tools": True,
-    "vision": False,
-    "embedding": False,
-    "tpm": 1000,
-    "rpm": None,
-    "verify": True,
-}
+GRANITE = declared.GRANITE | {"endpoint": "http://granite.ns.svc.cluster.local:8080/v1", "tpm": 1000}
 IDENTITY = "litemaas-pulumi-granite"
 
 

@@ -6,6 +6,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+from tests.unit.declared import GRANITE
 from tests.unit.http_double import Reply, Request
 
 # Another answer than usual, or a function that gives one, or None for the usual one.
@@ -13,21 +14,6 @@ Fault = Reply | Callable[[Request], Reply | None]
 MASTER, ADMIN = "sk-master-sentinel-0123456789", "ltm_admin_sentinel-0123456789"
 CLIENT = "litemaas-oauth-client"
 STATE = "5eed" * 16
-GRANITE: dict[str, Any] = {
-    "model": "granite",
-    "endpoint": "http://granite.models.svc.cluster.local:8080/v1",
-    "served_name": "ibm/granite",
-    "context_length": 16384,
-    "max_output": 4096,
-    "input_price": 1e-06,
-    "output_price": 2e-06,
-    "tools": True,
-    "vision": False,
-    "embedding": False,
-    "tpm": None,
-    "rpm": None,
-    "verify": True,
-}
 E5 = GRANITE | {"model": "e5", "context_length": 512, "tools": False, "embedding": True, "input_price": 0.0}
 
 
