@@ -1,6 +1,7 @@
 """``python -m sandbox``: the sandbox's own commands and those behind `make`."""
 
 import argparse
+import io
 import os
 import shlex
 import signal
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 when all is well; for `status`, only when everything is up.
     """
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Into a file, a CI system's log, progress would else come when all is over.
+        sys.stdout.reconfigure(line_buffering=True)
     # A `timeout` or a CI system ends us this way; builds and half-started sandboxes end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

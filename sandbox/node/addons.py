@@ -18,6 +18,9 @@ DEPLOYMENTS = {
     "openshift-authentication": ("oauth-openshift", "the stand-in for the OAuth server"),
 }
 MODELS = "private-ai"
+# Ready at once, and not taken out of service by a busy machine: within 3 s of a full load the router
+# was, and connections to it were refused. The manifests say the same.
+PATIENT = {"periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 10}
 
 
 def manifests(file: str, names: Names, domain: str) -> list[dict[str, Any]]:
@@ -85,7 +88,7 @@ def predictor(model: dict[str, Any]) -> dict[str, Any]:
         "imagePullPolicy": "Always",
         "args": spec["args"],
         "ports": [{"name": "http", "containerPort": 8080}],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, **PATIENT},
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
         "securityContext": {
             "readOnlyRootFilesystem": True,

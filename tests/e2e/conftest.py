@@ -3,16 +3,18 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.images.make import make
-from tests.e2e.web import Answer, Gateway, User, Web
-from tests.engine.driver import DOMAIN, Cluster, Json, Project, copy_program, generated
+from tests.e2e.mistakes import EARLY, fail_early
+from tests.e2e.stack import Deployed, Slow
+from tests.e2e.web import Gateway, User, Web
+from tests.engine.driver import DOMAIN, Cluster, Json, copy_program
 
 GPT_OSS: Json = {
     "name": "gpt-oss-20b",
@@ -72,62 +74,6 @@ def report(line: str) -> None:
     measured.append(line)
 
 
-class Slow(Project):
-    """A project whose commands start real containers."""
-
-    command_seconds = 1200
-
-
-@dataclass(frozen=True)
-class Deployed:
-    """The stack, its cluster, and how to reach what it serves."""
-
-    project: Project
-    program: Path
-    cluster: Cluster
-    web: Web
-    portal: str
-    gateway: Gateway
-    namespace: str
-
-    def user(self, name: str) -> User:
-        """Somebody, logged in anew."""
-        return self.web.log_in(self.portal, name)
-
-    def unlimited_key(self, *models: str) -> str:
-        """A key of nobody's: the portal's keys count towards their user's calls per minute."""
-        return self.administer("/key/generate", {"models": list(models)}).json()["key"]
-
-    def administer(self, path: str, body: Json) -> Answer:
-        """A request to LiteLLM with its master key, which has to succeed."""
-        master = {"Authorization": f"Bearer {generated(self.project)['litellmMasterKey']}"}
-        return self.web.send("POST", f"{self.gateway.url}{path}", body, master).ok()
-
-    def pods(self, component: str) -> list[Json]:
-        """The pods of a component that are not going away."""
-        listed = self.cluster.items("pods", self.namespace, "-l", f"app.kubernetes.io/component={component}")
-        return [each for each in listed if "deletionTimestamp" not in each["metadata"]]
-
-    def readiness(self, component: str) -> dict[str, bool]:
-        """Which pods there are, and whether each is ready."""
-        return {
-            pod["metadata"]["name"]: any(
-                (each["type"], each["status"]) == ("Ready", "True") for each in pod["status"].get("conditions", ())
-            )
-            for pod in self.pods(component)
-        }
-
-    def is_ready(self, component: str, count: int = 1) -> bool:
-        """Whether so many pods are ready, and no other is left."""
-        states = self.readiness(component)
-        return len(states) == count and all(states.values())
-
-    def sql(self, database: str, query: str) -> str:
-        """The rows of a query, as an administrator inside the database's pod sees them."""
-        command = ["exec", "postgres-0", "-n", self.namespace, "--", "psql", "-qAt", "-U", "postgres", "-d", database]
-        return self.cluster.kubectl(*command, "-c", query).strip()
-
-
 @pytest.fixture(scope="session")
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A cluster with a real node; afterwards nothing of it is left on the machine."""
@@ -175,3 +121,20 @@ def stack(sandbox: Sandbox) -> Deployed:
 def bob(stack: Deployed) -> User:
     """Somebody without a role of his own."""
     return stack.user("bob")
+
+
+@pytest.fixture(scope="session")
+def early_failures(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[str]]]:
+    """What stacks with an early mistake will have said, each in a namespace of its own.
+
+    They take two minutes, most of it waiting, so they fail while the tests run that no load disturbs.
+    """
+    folders = {name: tmp_path_factory.mktemp(name) for name in EARLY}
+    with ThreadPoolExecutor() as pool:
+        yield {name: pool.submit(fail_early, stack, folder, name) for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="session")
+def quiet(early_failures: Mapping[str, Future[str]]) -> None:
+    """For tests that measure what a load notices: nothing else of ours is starting or stopping."""
+    wait(early_failures.values())

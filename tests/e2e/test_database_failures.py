@@ -10,9 +10,12 @@ import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.node import host
-from tests.e2e.conftest import MODELS, TIERS, Deployed, report
+from tests.e2e.conftest import MODELS, TIERS, report
 from tests.e2e.load import Load
+from tests.e2e.stack import Deployed
 from tests.e2e.web import User, until
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def delete_pod(stack: Deployed, _: Sandbox) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import Deployed
+from tests.e2e.stack import Deployed
 from tests.e2e.web import until
 from tests.engine.driver import Json
 

@@ -1,7 +1,12 @@
 """New pods take over while people work: no request fails."""
 
-from tests.e2e.conftest import Deployed, report
+import pytest
+
+from tests.e2e.conftest import report
 from tests.e2e.load import Load
+from tests.e2e.stack import Deployed
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def test_a_new_gateway_and_a_new_frontend_take_over_without_a_failed_request(stack: Deployed) -> None:

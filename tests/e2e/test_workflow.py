@@ -7,9 +7,12 @@ import time
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import GPT_OSS, MODELS, Deployed
+from tests.e2e.conftest import GPT_OSS, MODELS
+from tests.e2e.stack import Deployed
 from tests.e2e.web import User, until
 
+# Nothing here minds that other stacks start and fail meanwhile.
+pytestmark = pytest.mark.usefixtures("early_failures")
 TOOL = {
     "type": "function",
     "function": {

@@ -4,29 +4,17 @@ The program itself makes none of these mistakes, so the tests deploy copies with
 """
 
 import re
-import shutil
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import SETTINGS, Deployed, Slow, report
-from tests.engine.driver import Json, copy_program
+from tests.e2e.conftest import SETTINGS, report
+from tests.e2e.mistakes import spoilt
+from tests.e2e.stack import Deployed
+from tests.engine.driver import Json
 
-Mistakes = Mapping[str, tuple[str, str]]
-"""The right and the wrong text, by file of the program."""
-# These end a stack's first `up` before it has a portal.
-EARLY: Mapping[str, Mistakes] = {
-    "wrong-sslmode": {"components/database.py": ("?sslmode=disable", "?sslmode=require")},
-    "no-salt-key": {"components/gateway.py": ('        "LITELLM_SALT_KEY": args.salt_key,\n', "")},
-    "no-rights": {
-        "components/files/bootstrap.sh": (
-            "SELECT format('ALTER SCHEMA public OWNER TO %I', :'role') \\gexec",
-            "REVOKE CREATE ON SCHEMA public FROM PUBLIC, pg_database_owner;",
-        )
-    },
-}
 NOWHERE: Json = {
     "name": "nowhere",
     "endpoint": "http://nowhere-predictor.private-ai.svc.cluster.local:8080/v1",
@@ -34,43 +22,11 @@ NOWHERE: Json = {
 }
 
 
-def spoilt(deployed: Deployed, folder: Path, mistakes: Mistakes, stack: str, **settings: object) -> Slow:
-    """A stack of the deployed cluster, with a program that has mistakes."""
-    program = copy_program(folder / "program")
-    for file, (right, wrong) in mistakes.items():
-        text = (program / file).read_text()
-        assert right in text, f"{file} no longer holds {right!r}"
-        (program / file).write_text(text.replace(right, wrong))
-    if stack == deployed.project.stack:
-        # It exists already; its file says with what its secrets are encrypted.
-        (folder / "project").mkdir()
-        shutil.copy(deployed.project.file, folder / "project")
-    project = Slow(folder / "project", program, deployed.project.env, stack)
-    project.write_config(deployed.project.config() | settings)
-    return project
-
-
 def reason(said: str, pattern: str) -> str:
     """The line of a failed `up` that says why; a person must find it."""
     found = [line.strip() for line in said.splitlines() if re.search(pattern, line)]
     assert found, f"{pattern!r} is not said in:\n{said}"
     return found[0][:200]
-
-
-@pytest.fixture(scope="module")
-def early(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each of the early failures says, all at the same time, in namespaces of their own."""
-
-    def fail(name: str) -> str:
-        settings: Json = {"namespace": name, "access": {"manageGroups": False}, "rolloutTimeoutSeconds": 60}
-        settings["replicas"] = {}
-        project = spoilt(stack, tmp_path_factory.mktemp(name), EARLY[name], name, **settings)
-        said = project.up(expect=1)
-        project.destroy()
-        return said
-
-    with ThreadPoolExecutor() as pool:
-        return dict(zip(EARLY, pool.map(fail, EARLY), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -81,10 +37,13 @@ def early(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("no-rights", r"log: .*permission denied for schema public"),
     ],
 )
-def test_a_first_up_that_cannot_work_fails_with_its_reason(early: dict[str, str], mistake: str, pattern: str) -> None:
-    report(f"{mistake}: {reason(early[mistake], pattern)}")
+def test_a_first_up_that_cannot_work_fails_with_its_reason(
+    early_failures: Mapping[str, Future[str]], mistake: str, pattern: str
+) -> None:
+    said = early_failures[mistake].result()
+    report(f"{mistake}: {reason(said, pattern)}")
     # The log lines are the pods' own; the program itself must not end in one.
-    assert not [line for line in early[mistake].splitlines() if "Traceback" in line and "log:" not in line]
+    assert not [line for line in said.splitlines() if "Traceback" in line and "log:" not in line]
 
 
 def test_a_wrong_redirect_uri_and_a_model_that_is_nowhere_are_found_by_using_them(

@@ -18,7 +18,7 @@ before(async () => {
   [gateway, cluster, database, store] = await Promise.all([liteLLM(), openShift(), freshDatabase(), freshDatabase(TABLE)]);
   one = await backend({
     DATABASE_URL: database.url, LITELLM_DATABASE_URL: store.url, LITELLM_API_URL: gateway.url, LITELLM_API_KEY: "sk-master",
-    OAUTH_ISSUER: cluster.url, OPENSHIFT_API_URL: cluster.url, LITELLM_AUTO_SYNC: "true", LITELLM_SYNC_INTERVAL: "0.01",
+    OAUTH_ISSUER: cluster.url, OPENSHIFT_API_URL: cluster.url, LITELLM_AUTO_SYNC: "true", LITELLM_SYNC_INTERVAL: "0.05",
   });
   ({ token } = await one.login("alice"));
 });

@@ -1,0 +1,63 @@
+"""The one deployed stack, and how tests reach what it serves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.web import Answer, Gateway, User, Web
+from tests.engine.driver import Cluster, Json, Project, generated
+
+
+class Slow(Project):
+    """A project whose commands start real containers."""
+
+    command_seconds = 1200
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The stack, its cluster, and how to reach what it serves."""
+
+    project: Project
+    program: Path
+    cluster: Cluster
+    web: Web
+    portal: str
+    gateway: Gateway
+    namespace: str
+
+    def user(self, name: str) -> User:
+        """Somebody, logged in anew."""
+        return self.web.log_in(self.portal, name)
+
+    def unlimited_key(self, *models: str) -> str:
+        """A key of nobody's: the portal's keys count towards their user's calls per minute."""
+        return self.administer("/key/generate", {"models": list(models)}).json()["key"]
+
+    def administer(self, path: str, body: Json) -> Answer:
+        """A request to LiteLLM with its master key, which has to succeed."""
+        master = {"Authorization": f"Bearer {generated(self.project)['litellmMasterKey']}"}
+        return self.web.send("POST", f"{self.gateway.url}{path}", body, master).ok()
+
+    def pods(self, component: str) -> list[Json]:
+        """The pods of a component that are not going away."""
+        listed = self.cluster.items("pods", self.namespace, "-l", f"app.kubernetes.io/component={component}")
+        return [each for each in listed if "deletionTimestamp" not in each["metadata"]]
+
+    def readiness(self, component: str) -> dict[str, bool]:
+        """Which pods there are, and whether each is ready."""
+        return {
+            pod["metadata"]["name"]: any(
+                (each["type"], each["status"]) == ("Ready", "True") for each in pod["status"].get("conditions", ())
+            )
+            for pod in self.pods(component)
+        }
+
+    def is_ready(self, component: str, count: int = 1) -> bool:
+        """Whether so many pods are ready, and no other is left."""
+        states = self.readiness(component)
+        return len(states) == count and all(states.values())
+
+    def sql(self, database: str, query: str) -> str:
+        """The rows of a query, as an administrator inside the database's pod sees them."""
+        command = ["exec", "postgres-0", "-n", self.namespace, "--", "psql", "-qAt", "-U", "postgres", "-d", database]
+        return self.cluster.kubectl(*command, "-c", query).strip()
