@@ -22,12 +22,14 @@ from components.kube import Scope, Size
 from components.models import ModelArgs, Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
+from components.postgres import Bundled
+from components.server import Names
 from components.verification import Verification, VerificationArgs
 from config import load
 from config.loading import secret_values
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
-from config.profiles import JOB, MAX_CONNECTIONS, Sizing, sizing
+from config.profiles import JOB, Sizing, sizing
 from config.secrets import SECRETS
 from config.types import quantity
 
@@ -95,12 +97,17 @@ database = Database(
     "database",
     DatabaseArgs(
         scope=scope,
-        image=images.postgres,
-        size=sizes["postgres"],
+        server=Bundled(
+            image=images.postgres,
+            size=sizes["postgres"],
+            storage=settings.database.storage.size,
+            storage_class=settings.database.storage.storage_class,
+            max_connections=settings.database.max_connections,
+            parameters=settings.database.settings(),
+        ),
+        names=Names(),
+        tools_image=images.postgres,
         job_size=size(JOB),
-        storage=storage.postgres.size,
-        storage_class=storage.postgres.storage_class,
-        max_connections=MAX_CONNECTIONS,
         admin_password=credentials["postgresAdminPassword"],
         portal_password=credentials["portalDatabasePassword"],
         gateway_password=credentials["gatewayDatabasePassword"],
@@ -181,7 +188,7 @@ backend = Backend(
         trusted_ca=foundation.trusted_ca,
         ready=[database, models],
         database_url=database.portal_url,
-        gateway_database_url=database.gateway_url,
+        gateway_database_url=database.portal_gateway_url,
         gateway_key=credentials["litellmMasterKey"],
         gateway_url=urls.target(urls.gateway),
         kubernetes_url=urls.target(KUBERNETES),

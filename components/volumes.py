@@ -9,14 +9,11 @@ from pulumi import Input
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:
-    """A volume and where the container sees it.
-
-    ``source`` None stands for a claim that a StatefulSet makes from its own template.
-    """
+    """A volume and where the container sees it."""
 
     name: str
     path: str
-    source: k8s.core.v1.VolumeArgs | None
+    source: k8s.core.v1.VolumeArgs
     read_only: bool = True
 
     def as_args(self) -> k8s.core.v1.VolumeMountArgs:

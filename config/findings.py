@@ -10,7 +10,7 @@ from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
-from config.types import quantity
+from config.stored import CLAIMS
 
 _POLICIES = (
     "default-deny",
@@ -54,6 +54,7 @@ def planned(settings: Settings) -> list[Owned]:
         ("StatefulSet", f"/apis/apps/v1/namespaces/{space}/statefulsets/"): ("postgres",),
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): ("redis", "litellm", "backend", "frontend"),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
+        ("PersistentVolumeClaim", f"/api/v1/namespaces/{space}/persistentvolumeclaims/"): CLAIMS,
         ("Service", f"/api/v1/namespaces/{space}/services/"): ("postgres", "redis", "litellm", "backend", "frontend"),
         ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(settings),
     }
@@ -134,28 +135,6 @@ def foreign_redirects(found: Iterable[tuple[Owned, Json]], namespace: str, domai
             )
             problems.append(Problem(where=f"OAuthClient {name} redirectURIs[{index}]", value=uri, what=what))
     return problems
-
-
-def resized(settings: Settings, found: Iterable[tuple[Owned, Json]]) -> list[Problem]:
-    """A StatefulSet's claim template cannot change: up would try to replace the database."""
-    wanted, path = settings.storage.postgres, f"{NAMESPACE}:storage.postgres"
-    bodies = [body for one, body in found if one.kind == "StatefulSet" and body]
-    for template in (body["spec"]["volumeClaimTemplates"][0]["spec"] for body in bodies):
-        size, storage_class = template["resources"]["requests"]["storage"], template.get("storageClassName")
-        if quantity(size) != quantity(wanted.size):
-            what = (
-                f"differs from the {size} that the database was made with; Kubernetes cannot change a StatefulSet's "
-                f"claim, so the database would be replaced; write {size}, and to grow it expand the claim "
-                f"data-postgres-0 in namespace {settings.namespace}"
-            )
-            return [Problem(where=f"{path}.size", value=wanted.size, what=what)]
-        if wanted.storage_class and storage_class != wanted.storage_class:
-            what = (
-                f"differs from {storage_class or 'the default class'} that the database was made with; it would be "
-                "replaced by an empty one; write the old class, and move data by dump and restore into a new stack"
-            )
-            return [Problem(where=f"{path}.storageClass", value=wanted.storage_class, what=what)]
-    return []
 
 
 def autoscaled(scalers: Json) -> frozenset[str]:

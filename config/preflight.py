@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pulumi import RunError
 
-from config import findings
-from config.cluster import Cluster, UnreachableError
+from config import findings, stored
+from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
 from config.settings import Settings
@@ -83,10 +83,15 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += _denied(allowed, missing)
     problems += findings.foreign(found, stack)
     problems += findings.foreign_redirects(found, settings.namespace, domain)
-    problems += findings.resized(settings, found)
+    problems += stored.resized(settings, _live(found, "PersistentVolumeClaim"), cluster.read)
+    problems += stored.another_major(settings, _live(found, "StatefulSet"))
     problems += findings.vanished(settings, models.result().get("items", []))
     facts = Facts(domain=domain, autoscaled=findings.autoscaled(scalers.result())) if domain else None
     return facts, problems
+
+
+def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:
+    return [body for one, body in found if one.kind == kind and body]
 
 
 def _models_path(namespace: str, stack: str) -> str:

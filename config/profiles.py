@@ -49,10 +49,9 @@ _PRODUCTION = {
         replicas=2, requests=_amounts("100m", "128Mi", "64Mi"), limits=_amounts("500m", "256Mi", "256Mi")
     ),
 }
-# What PostgreSQL accepts, and what a pod opens at most: the backend 20 to each of both databases
-# (litemaas-contract.md 1.2), LiteLLM what litellm.yaml says, with one worker. The rest is for Jobs,
-# an administrator, and the three that PostgreSQL keeps for superusers.
-MAX_CONNECTIONS = 200
+# What a pod opens at most: the backend 20 to each of both databases (litemaas-contract.md 1.2),
+# LiteLLM what litellm.yaml says, with one worker. The rest is for Jobs, an administrator, and the
+# three that PostgreSQL keeps for superusers.
 POOLS = {"backend": 40, "litellm": 10}
 _RESERVED_CONNECTIONS = 10
 # A Job that only talks to a server: a shell with psql, or a small Python script.
@@ -62,22 +61,26 @@ PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEM
 
 def contradictions(settings: Settings) -> list[Problem]:
     """What cannot work together, once the profile has filled in what the stack file leaves out."""
-    return [*_requests_above_limits(settings), *_too_many_connections(settings)]
+    where, pods = f"{NAMESPACE}:replicas.litellm", sizing(settings, "litellm").replicas
+    return [*_requests_above_limits(settings), *too_many_connections(settings, where, pods)]
 
 
-def _too_many_connections(settings: Settings) -> list[Problem]:
-    pods = sizing(settings, "litellm").replicas
+def too_many_connections(settings: Settings, where: str, pods: int) -> list[Problem]:
+    """What is wrong with ``pods`` of LiteLLM, of which ``where`` says that there may be so many."""
+    accepted = settings.database.max_connections
     # The backend is recreated, LiteLLM rolls: one pod more during an update.
     others = POOLS["backend"] * sizing(settings, "backend").replicas + _RESERVED_CONNECTIONS
-    most = (MAX_CONNECTIONS - others) // POOLS["litellm"] - 1
+    most = (accepted - others) // POOLS["litellm"] - 1
     if pods <= most:
         return []
     wanted = POOLS["litellm"] * (pods + 1) + others
+    fewer = f"write {most} at most, or raise" if most > 0 else "raise"
     return [
         Problem(
-            where=f"{NAMESPACE}:replicas.litellm",
+            where=where,
             what=f"{pods} pods, and one more during an update, may open {wanted} database connections with the other "
-            f"tiers; PostgreSQL accepts {MAX_CONNECTIONS}, and whoever comes later is refused; write {most} at most",
+            f"tiers; PostgreSQL accepts {accepted}, and whoever comes later is refused; {fewer} "
+            f"database.maxConnections to {wanted}",
         )
     ]
 
