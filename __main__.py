@@ -135,6 +135,7 @@ gateway = Gateway(
         size=sizes["litellm"],
         host=urls.host(GATEWAY_ROUTE),
         database=database,
+        database_identity=database.gateway_identity,
         database_url=database.gateway_url,
         redis_host=cache.host,
         redis_port=cache.port,

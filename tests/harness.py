@@ -71,6 +71,7 @@ class Registration:
     provider: str
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
+    replacement_trigger: Any
     delete_before_replace: bool
     aliases: tuple[str, ...]
     retain_on_delete: bool
@@ -381,6 +382,7 @@ def _record(urn: str, request: resource_pb2.RegisterResourceRequest, inputs: dic
         provider=request.provider,
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
+        replacement_trigger=_marked(json_format.MessageToDict(request.replacement_trigger)),
         delete_before_replace=request.deleteBeforeReplace,
         aliases=tuple(map(str, [*request.aliases, *request.aliasURNs])),
         retain_on_delete=request.retainOnDelete,
