@@ -6,6 +6,8 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
 from components import kube, parts, revision, volumes
+from components.cnpg import Operated
+from components.external import External
 from components.postgres import Bundled
 from components.server import Names, Owner, Server, authority_files
 from components.wiring import Pods, Target
@@ -16,7 +18,7 @@ class DatabaseArgs:
     """``server`` decides who runs PostgreSQL; ``tools_image`` has bash and psql. Passwords are secret."""
 
     scope: kube.Scope
-    server: Bundled
+    server: Bundled | Operated | External
     names: Names
     tools_image: str
     job_size: kube.Size

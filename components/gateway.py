@@ -9,6 +9,7 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, openshift, parts, probes, revision, volumes, wiring
 from components.naming import GATEWAY_ROUTE
+from components.server import authority_files
 from components.wiring import Pods, Target
 
 PORT = 4000
@@ -23,7 +24,8 @@ _GRACE_SECONDS = REQUEST_SECONDS + _DRAIN_SECONDS + 10
 class GatewayArgs:
     """URL, keys and passwords are secret; ``database`` is what must be ready before the migration.
 
-    ``database_identity`` says in clear which database that URL leads to.
+    ``database_identity`` says in clear which database that URL leads to, ``database_authority`` is the file
+    that the URL names where a private authority signed the server's certificate.
     """
 
     scope: kube.Scope
@@ -33,6 +35,7 @@ class GatewayArgs:
     database: Resource
     database_identity: Input[str]
     database_url: Target[Output[str]]
+    database_authority: k8s.core.v1.VolumeProjectionArgs | None
     redis_host: Target[Output[str]]
     redis_port: Input[int]
     redis_password: Output[str]
@@ -143,6 +146,7 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
             volumes.config_files("config", "/etc/litellm", pods["config"]),
             volumes.scratch("/tmp", "512Mi"),
             volumes.scratch("/var/lib/litellm", "256Mi"),
+            *authority_files(tier.database_authority),
         ],
         **more,
     )

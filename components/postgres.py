@@ -1,27 +1,22 @@
 """The bundled PostgreSQL: one pod on one claim."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
 from pulumi import Input, ResourceOptions
 
 from components import kube, parts, probes, volumes
-from components.server import PORT, Owner, Server
+from components.server import PORT, Dimensions, Owner, Server
 
 _HOME = "/var/lib/pgsql"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundled:
-    """``storage`` is a Kubernetes quantity; ``max_connections`` of all clients together."""
+    """``image`` has the environment contract of the sclorg images."""
 
     image: str
-    size: kube.Size
-    storage: str
-    storage_class: str | None
-    max_connections: int
-    parameters: Mapping[str, str]
+    dimensions: Dimensions
 
     def make(self, owner: Owner) -> Server:
         """The server, as children of the tier."""
@@ -32,7 +27,7 @@ class Bundled:
             f"{name}-data",
             # Not awaited: with WaitForFirstConsumer it binds when the pod comes.
             metadata=scope.meta("postgres", "postgres-data", kube.SKIP_AWAIT),
-            spec=volumes.claim_spec(self.storage, self.storage_class),
+            spec=volumes.claim_spec(self.dimensions.storage, self.dimensions.storage_class),
             opts=ResourceOptions(parent=owner.tier, protect=owner.protect),
         )
         pod = _pod(self, owner.account, owner.passwords, claim.metadata.name)
@@ -42,7 +37,7 @@ class Bundled:
             metadata=scope.meta("postgres", "postgres", scope.awaited(heal=True)),
             spec=k8s.apps.v1.StatefulSetSpecArgs(
                 service_name=service.address,
-                replicas=self.size.replicas,
+                replicas=self.dimensions.size.replicas,
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=kube.selector(scope, "postgres")),
                 template=template,
             ),
@@ -55,16 +50,16 @@ def _pod(args: Bundled, account: Input[str], passwords: Input[str], claim: Input
     # With a user: without, it asks for the name of a UID that may have none.
     answers = ("bash", "-c", "pg_isready -q -h 127.0.0.1 -U postgres")
     works = ("bash", "-c", "psql -qAt -U postgres -d postgres -c 'select 1'")
-    parameters = [word for name, value in args.parameters.items() for word in ("-c", f"{name}={value}")]
+    parameters = [word for name, value in args.dimensions.parameters.items() for word in ("-c", f"{name}={value}")]
     return kube.Pod(
         name="postgres",
         image=args.image,
-        size=args.size,
+        size=args.dimensions.size,
         port=PORT,
         # What the sclorg images run; it hands its arguments on to the server.
         command=["run-postgresql"] if parameters else None,
         args=parameters,
-        env={"HOME": _HOME, "POSTGRESQL_MAX_CONNECTIONS": str(args.max_connections)},
+        env={"HOME": _HOME, "POSTGRESQL_MAX_CONNECTIONS": str(args.dimensions.max_connections)},
         secret_env={"POSTGRESQL_ADMIN_PASSWORD": (passwords, "admin")},
         mounts=[
             # The image writes its passwd file and configuration into its home, beside the data.

@@ -1,6 +1,6 @@
 """What there is to know of a PostgreSQL server, whoever runs it, and how it is said to each client."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -24,6 +24,19 @@ class Names:
     portal_role: str = "litemaas"
     gateway_database: str = "litellm_db"
     gateway_role: str = "litellm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimensions:
+    """Of a server that this stack makes. ``storage`` is a Kubernetes quantity; ``max_connections`` of all
+    clients together; ``parameters`` are PostgreSQL's own.
+    """
+
+    size: kube.Size
+    storage: str
+    storage_class: str | None
+    max_connections: int
+    parameters: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,11 @@
 A profile only chooses defaults: whatever the stack file says wins.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from config.database import OLDEST_POSTGRES, postgres_major
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
 from config.types import quantity
@@ -49,6 +51,8 @@ _PRODUCTION = {
         replicas=2, requests=_amounts("100m", "128Mi", "64Mi"), limits=_amounts("500m", "256Mi", "256Mi")
     ),
 }
+# A primary alone, or with two copies: one to take over, and one that is left then.
+_INSTANCES = {"demo": 1, "production": 3}
 # What a pod opens at most: the backend 20 to each of both databases (litemaas-contract.md 1.2),
 # LiteLLM what litellm.yaml says, with one worker. The rest is for Jobs, an administrator, and the
 # three that PostgreSQL keeps for superusers.
@@ -62,7 +66,29 @@ PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEM
 def contradictions(settings: Settings) -> list[Problem]:
     """What cannot work together, once the profile has filled in what the stack file leaves out."""
     where, pods = f"{NAMESPACE}:replicas.litellm", sizing(settings, "litellm").replicas
-    return [*_requests_above_limits(settings), *too_many_connections(settings, where, pods)]
+    return [
+        *_requests_above_limits(settings),
+        *too_many_connections(settings, where, pods),
+        *settings.database.missing_secrets(given_secrets(settings)),
+        *_too_old(settings),
+    ]
+
+
+def given_secrets(settings: Settings) -> Collection[str]:
+    """The secrets that the operator gives instead of having them generated."""
+    return settings.secrets.given()
+
+
+def _too_old(settings: Settings) -> list[Problem]:
+    image = settings.images.postgres
+    major = postgres_major(image)
+    if settings.database.mode != "bundled" or major is None or major >= OLDEST_POSTGRES:
+        return []
+    what = (
+        f"is PostgreSQL {major}, where an owner cannot make the extension that the portal needs, and which gets no "
+        f"fixes; the bootstrap Job would refuse it; write an image of version {OLDEST_POSTGRES} or newer"
+    )
+    return [Problem(where=f"{NAMESPACE}:images.postgres", value=image, what=what)]
 
 
 def too_many_connections(settings: Settings, where: str, pods: int) -> list[Problem]:
@@ -98,6 +124,11 @@ def _requests_above_limits(settings: Settings) -> list[Problem]:
         for limit in [one.limits[name]]
         if quantity(request) > quantity(limit)
     ]
+
+
+def instances(settings: Settings) -> int:
+    """Pods of an operator's database."""
+    return settings.database.instances or _INSTANCES[settings.profile]
 
 
 def sizing(settings: Settings, tier: str) -> Sizing:

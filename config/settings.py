@@ -68,7 +68,7 @@ class Settings(Entry):
     replicas: Replicas = Field(default=Replicas(), description="Pods per tier.")
     resources: TierResources = Field(default=TierResources(), description="Requests and limits per tier.")
     storage: Storage = Field(default=Storage(), description="Persistent volumes, besides the database's.")
-    database: Database = Field(default=Database(), description="PostgreSQL, its size and settings.")
+    database: Database = Field(default=Database(), description="PostgreSQL: who runs it, its size and settings.")
     secrets: SecretValues = Field(
         default=SecretValues(),
         description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",

@@ -4,25 +4,71 @@ from collections.abc import Callable, Iterable
 
 from config.cluster import Json
 from config.database import postgres_major
+from config.names import STACK_LABEL
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
 from config.sizes import Volume
 from config.types import quantity
 
-CLAIMS = ("postgres-data", "backend-backups")
+# The claim of the bundled server, and the first of an operator's.
+_BUNDLED, _OPERATED, _BACKUPS = "postgres-data", "postgres-1", "backend-backups"
 _RESTORE = (
     "dump both databases, deploy a new stack in another namespace with the same secrets, restore there, then destroy "
     "this one (README, Moving the database)"
 )
 
 
-def claims(settings: Settings) -> dict[str, tuple[str, Volume]]:
-    """The claims of the program by name, each with the path of its settings."""
-    wanted = (
-        (f"{NAMESPACE}:database.storage", settings.database.storage),
-        (f"{NAMESPACE}:storage.backups", settings.storage.backups),
-    )
-    return dict(zip(CLAIMS, wanted, strict=True))
+def objects(settings: Settings) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Names of the objects that hold data, by their kind and the path before the name."""
+    space, mode = settings.namespace, settings.database.mode
+    claims = ("PersistentVolumeClaim", f"/api/v1/namespaces/{space}/persistentvolumeclaims/")
+    if mode == "bundled":
+        return {
+            claims: (_BUNDLED, _BACKUPS),
+            ("StatefulSet", f"/apis/apps/v1/namespaces/{space}/statefulsets/"): ("postgres",),
+        }
+    if mode == "operator":
+        return {claims: (_BACKUPS,), ("Cluster", _clusters(space)): ("postgres",)}
+    return {claims: (_BACKUPS,)}
+
+
+def _clusters(space: str) -> str:
+    return f"/apis/postgresql.cnpg.io/v1/namespaces/{space}/clusters/"
+
+
+def of_other_modes(settings: Settings) -> dict[str, str]:
+    """The paths where a database of another mode would be found, by that mode."""
+    space = settings.namespace
+    found = {
+        "bundled": f"/api/v1/namespaces/{space}/persistentvolumeclaims/{_BUNDLED}",
+        "operator": f"{_clusters(space)}postgres",
+    }
+    return {mode: path for mode, path in found.items() if mode != settings.database.mode}
+
+
+def left_behind(settings: Settings, stack: str, found: Iterable[tuple[str, Json]]) -> list[Problem]:
+    """Databases of this stack that another mode would leave behind, or delete where nothing is protected."""
+    return [
+        Problem(
+            where=f"{NAMESPACE}:database.mode",
+            value=settings.database.mode,
+            what=f"would start with an empty database: this stack has one of mode {mode}, and its data does not move "
+            f"by itself; write {mode}, or, to change the mode, {_RESTORE}",
+        )
+        for mode, body in found
+        if body and _labels(body).get(STACK_LABEL) == stack
+    ]
+
+
+def _labels(body: Json) -> dict[str, str]:
+    return body["metadata"].get("labels") or {}
+
+
+def of_cluster(body: Json) -> Json:
+    """The claim that an operator's Cluster makes for each instance."""
+    storage = body["spec"]["storage"]
+    spec = {"resources": {"requests": {"storage": storage["size"]}}, "storageClassName": storage.get("storageClass")}
+    return {"metadata": {"name": _OPERATED}, "spec": spec}
 
 
 def resized(settings: Settings, live: Iterable[Json], read: Callable[[str], Json]) -> list[Problem]:
@@ -30,7 +76,9 @@ def resized(settings: Settings, live: Iterable[Json], read: Callable[[str], Json
     problems: list[Problem] = []
     for body in live:
         name, spec = body["metadata"]["name"], body["spec"]
-        path, wanted = claims(settings)[name]
+        backups = name == _BACKUPS
+        path = f"{NAMESPACE}:{'storage.backups' if backups else 'database.storage'}"
+        wanted = settings.storage.backups if backups else settings.database.storage
         size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName")
         fault = _size_fault(name, size, storage_class, wanted, read)
         if fault:

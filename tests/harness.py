@@ -241,7 +241,15 @@ class FakeCluster(Cluster):
         self.context, self.server = "double@lab", "https://api.lab.example.com:6443"
         self.requests: list[tuple[str, str]] = []
         self.asked_for: list[str | None] = []
-        groups = {"apps", "batch", "route.openshift.io", "oauth.openshift.io", "user.openshift.io"} - set(missing_apis)
+        groups = {
+            "apps",
+            "batch",
+            "postgresql.cnpg.io",
+            "route.openshift.io",
+            "oauth.openshift.io",
+            "user.openshift.io",
+        }
+        groups -= set(missing_apis)
         self._answers: dict[str, Json | Answer] = {"/apis": {"groups": [{"name": name} for name in sorted(groups)]}}
         if domain is not None:
             self._answers["/apis/config.openshift.io/v1/ingresses/cluster"] = {"spec": {"domain": domain}}

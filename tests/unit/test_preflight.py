@@ -327,9 +327,20 @@ def test_the_paths_that_preflight_asks_are_those_of_the_objects(demo):
         assert one.path == f"{prefix}{space}/{plural}/{one.name}"
 
 
+def scaled(deployment: str, most: int) -> dict:
+    spec = {"scaleTargetRef": {"kind": "Deployment", "name": deployment}, "maxReplicas": most}
+    scalers = {"items": [{"metadata": {"name": "by-hand"}, "spec": spec}]}
+    return {"/apis/autoscaling/v2/namespaces/litemaas/horizontalpodautoscalers": Answer(200, scalers)}
+
+
+def test_an_autoscaler_may_not_make_more_gateway_pods_than_the_database_has_connections_for():
+    text = refusal(cluster(scaled("litellm", 15)))
+    assert "HorizontalPodAutoscaler by-hand maxReplicas" in text
+    assert "may open 210 database connections" in text
+    assert harness.run_program(DEMO, cluster=cluster(scaled("frontend", 99))).manifests
+
+
 def test_replicas_under_an_autoscaler_are_left_to_it():
-    scalers = {"items": [{"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "litellm"}}}]}
-    double = cluster({"/apis/autoscaling/v2/namespaces/litemaas/horizontalpodautoscalers": Answer(200, scalers)})
-    run = harness.run_program(DEMO, cluster=double)
+    run = harness.run_program(DEMO, cluster=cluster(scaled("litellm", 14)))
     left = {one.metadata["name"]: one.ignore_changes for one in run.find("Deployment")}
     assert left == {"litellm": ("spec.replicas",), "backend": (), "frontend": (), "redis": ()}

@@ -12,7 +12,7 @@ from components.backend import BackendArgs
 from components.database import Database, DatabaseArgs
 from components.naming import Addresses
 from components.postgres import Bundled
-from components.server import Names
+from components.server import Dimensions, Names
 from config.profiles import POOLS
 from config.types import quantity
 from tests import harness
@@ -211,11 +211,7 @@ def test_reserved_characters_of_a_password_are_percent_encoded_in_the_url(passwo
             scope=scope,
             server=Bundled(
                 image="registry.example.com/postgres:16",
-                size=SIZE,
-                storage="1Gi",
-                storage_class=None,
-                max_connections=200,
-                parameters={},
+                dimensions=Dimensions(size=SIZE, storage="1Gi", storage_class=None, max_connections=200, parameters={}),
             ),
             names=Names(),
             tools_image="registry.example.com/postgres:16",
