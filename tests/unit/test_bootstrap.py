@@ -65,6 +65,12 @@ class Server:
             ["bash", str(SCRIPT)], env=variables, capture_output=True, text=True, timeout=60, check=False
         )
 
+    def tool(self, name: str, *arguments: str, given: bytes = b"") -> bytes:
+        """What one of PostgreSQL's programs prints, as the administrator."""
+        where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "postgres", "PGPASSWORD": ADMIN_PASSWORD}
+        command = [f"{BIN}/{name}", *arguments]
+        return subprocess.run(command, env=where, input=given, capture_output=True, timeout=60, check=True).stdout
+
     def ask(self, statement: str, database: str = "postgres", user: str = "postgres", password: str = ADMIN_PASSWORD):
         """The answer's text, and the error's."""
         variables = {"PATH": f"{BIN}:/usr/bin:/bin", "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "5"}
@@ -304,6 +310,19 @@ class TestWhatItFinds:
         server.ask("create extension lo; create table t (a int); alter extension lo add table t", "litellm_db_extended")
         done = server.bootstrap(**extended)
         assert done.returncode == 0, done.stderr
+
+    def test_a_database_moved_as_the_readme_says_is_taken_over(self, server, tmp_path):
+        moved = names("moved")
+        assert server.bootstrap(**moved).returncode == 0
+        role = ("litemaas_db_moved", "litemaas_moved", PASSWORDS["PORTAL_PASSWORD"])
+        server.ask("create table users (id uuid default gen_random_uuid()); insert into users default values", *role)
+        dump = server.tool("pg_dump", "-Fc", "litemaas_db_moved")
+        server.ask("drop database litemaas_db_moved with (force)")
+        server.ask("create database litemaas_db_moved owner litemaas_moved")
+        server.ask("revoke all on database litemaas_db_moved from public")
+        server.tool("pg_restore", "--no-owner", "--role=litemaas_moved", "-d", "litemaas_db_moved", given=dump)
+        assert server.bootstrap(**moved).returncode == 0
+        assert server.ask("select count(*) from users", *role) == ("1", "")
 
     def test_one_database_or_one_role_for_both_is_refused(self, server):
         assert "one database, litemaas_db" in refused(server.bootstrap(GATEWAY_DATABASE="litemaas_db"))
