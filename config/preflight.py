@@ -92,7 +92,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += findings.foreign(found, stack)
     problems += findings.foreign_redirects(found, settings.namespace, domain)
     problems += stored.left_behind(settings, stack, elsewhere)
-    claims = [*_live(found, "PersistentVolumeClaim"), *map(stored.of_cluster, _live(found, "Cluster"))]
+    claims = stored.live_claims(_live(found, "PersistentVolumeClaim"), _live(found, "Cluster"))
     problems += stored.resized(settings, claims, cluster.read)
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
     problems += findings.overcommitted(settings, scalers.result())

@@ -1,6 +1,7 @@
 """What an up would do to data that is there: claims that change, and another version of PostgreSQL."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from config.cluster import Json
 from config.database import postgres_major
@@ -64,23 +65,44 @@ def _labels(body: Json) -> dict[str, str]:
     return body["metadata"].get("labels") or {}
 
 
-def of_cluster(body: Json) -> Json:
-    """The claim that an operator's Cluster makes for each instance."""
-    storage = body["spec"]["storage"]
-    spec = {"resources": {"requests": {"storage": storage["size"]}}, "storageClassName": storage.get("storageClass")}
-    return {"metadata": {"name": _OPERATED}, "spec": spec}
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A live claim. ``expandable`` None: nobody can tell whether its class lets it grow."""
+
+    name: str
+    size: str
+    storage_class: str | None
+    expandable: bool | None = None
 
 
-def resized(settings: Settings, live: Iterable[Json], read: Callable[[str], Json]) -> list[Problem]:
+def live_claims(claims: Iterable[Json], clusters: Iterable[Json]) -> list[Claim]:
+    """Those of this program, and those that an operator's Cluster makes for each instance."""
+    found = [
+        Claim(
+            name=body["metadata"]["name"],
+            size=body["spec"]["resources"]["requests"]["storage"],
+            storage_class=body["spec"].get("storageClassName"),
+            # The default class stands in a claim by its name: without any, nothing makes it grow.
+            expandable=None if body["spec"].get("storageClassName") else False,
+        )
+        for body in claims
+    ]
+    of_clusters = [body["spec"]["storage"] for body in clusters]
+    return found + [
+        Claim(name=_OPERATED, size=storage["size"], storage_class=storage.get("storageClass"))
+        for storage in of_clusters
+    ]
+
+
+def resized(settings: Settings, live: Iterable[Claim], read: Callable[[str], Json]) -> list[Problem]:
     """What cannot become of ``live`` claims. ``read`` gets their StorageClass, where one is to grow."""
     problems: list[Problem] = []
-    for body in live:
-        name, spec = body["metadata"]["name"], body["spec"]
+    for claim in live:
+        name, storage_class = claim.name, claim.storage_class
         backups = name == _BACKUPS
         path = f"{NAMESPACE}:{'storage.backups' if backups else 'database.storage'}"
         wanted = settings.storage.backups if backups else settings.database.storage
-        size, storage_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName")
-        fault = _size_fault(name, size, storage_class, wanted, read)
+        fault = _size_fault(claim, wanted, read)
         if fault:
             problems.append(Problem(where=f"{path}.size", value=wanted.size, what=fault))
         if wanted.storage_class and storage_class != wanted.storage_class:
@@ -92,25 +114,25 @@ def resized(settings: Settings, live: Iterable[Json], read: Callable[[str], Json
     return problems
 
 
-def _size_fault(
-    name: str, size: str, storage_class: str | None, wanted: Volume, read: Callable[[str], Json]
-) -> str | None:
-    if quantity(wanted.size) < quantity(size):
+def _size_fault(claim: Claim, wanted: Volume, read: Callable[[str], Json]) -> str | None:
+    if quantity(wanted.size) < quantity(claim.size):
         return (
-            f"is less than the {size} that claim {name} has; a claim never shrinks, and the API server would refuse "
-            f"it; write {size}, or, if it has to be smaller, {_RESTORE}"
+            f"is less than the {claim.size} that claim {claim.name} has; a claim never shrinks, and the API server "
+            f"would refuse it; write {claim.size}, or, if it has to be smaller, {_RESTORE}"
         )
-    if quantity(wanted.size) == quantity(size):
+    if quantity(wanted.size) == quantity(claim.size):
         return None
-    if storage_class:
-        found = read(f"/apis/storage.k8s.io/v1/storageclasses/{storage_class}")
-        # A class that cannot be read is no proof of anything; the API server has the last word.
-        if not found or found.get("allowVolumeExpansion"):
-            return None
+    expandable = claim.expandable
+    if claim.storage_class:
+        found = read(f"/apis/storage.k8s.io/v1/storageclasses/{claim.storage_class}")
+        expandable = bool(found.get("allowVolumeExpansion")) if found else None
+    # What cannot be read is no proof of anything; the API server has the last word.
+    if expandable is not False:
+        return None
     return (
-        f"is more than the {size} that claim {name} has, and its StorageClass {storage_class or '(none)'} does not "
-        f"allow volumes to grow, so the API server would refuse it; write {size}, or have a cluster admin set "
-        "allowVolumeExpansion on the class if its driver can do that"
+        f"is more than the {claim.size} that claim {claim.name} has, and its StorageClass "
+        f"{claim.storage_class or '(none)'} does not allow volumes to grow, so the API server would refuse it; write "
+        f"{claim.size}, or have a cluster admin set allowVolumeExpansion on the class if its driver can do that"
     )
 
 

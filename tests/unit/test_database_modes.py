@@ -367,6 +367,13 @@ def test_a_cluster_that_would_shrink_is_refused():
     assert "is less than the 20Gi" in text
 
 
+@pytest.mark.parametrize("storage_class", [None, "fast"])
+def test_a_cluster_grows_where_nothing_is_known_against_it(storage_class):
+    """Which class is the default one, the Cluster does not say."""
+    storage = {"size": "5Gi"} | ({"storageClass": storage_class} if storage_class else {})
+    assert run(operator(), cluster=harness.FakeCluster({CLUSTER: ours({"storage": storage})})).manifests
+
+
 # --- from one mode to another ---
 
 
