@@ -11,9 +11,11 @@ from pulumi import ErrorHook, ResourceOptions
 
 from components.backend import Backend, BackendArgs
 from components.cache import Cache, CacheArgs
+from components.cnpg import Operated
 from components.credentials import Credential, Credentials, CredentialsArgs
 from components.database import Database, DatabaseArgs
 from components.diagnosis import explainer
+from components.external import External
 from components.foundation import Foundation, FoundationArgs
 from components.frontend import Frontend, FrontendArgs
 from components.gateway import Gateway, GatewayArgs
@@ -22,12 +24,14 @@ from components.kube import Scope, Size
 from components.models import ModelArgs, Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
+from components.postgres import Bundled
+from components.server import Dimensions, Names
 from components.verification import Verification, VerificationArgs
 from config import load
 from config.loading import secret_values
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
-from config.profiles import JOB, MAX_CONNECTIONS, Sizing, sizing
+from config.profiles import JOB, Sizing, instances, sizing
 from config.secrets import SECRETS
 from config.types import quantity
 
@@ -45,6 +49,34 @@ def size(wanted: Sizing) -> Size:
 
 
 sizes = {tier: size(sizing(settings, tier)) for tier in ("postgres", "redis", "litellm", "backend", "frontend")}
+
+
+def postgres_server() -> Bundled | Operated | External:
+    wanted = settings.database
+    if wanted.external:
+        there = wanted.external
+        return External(
+            host=there.host,
+            port=there.port,
+            address=urls.target(f"postgresql://{there.host}:{there.port}"),
+            verified=there.ssl_mode == "verify-full",
+            authority=there.ca,
+            admin=there.admin_user,
+            admin_database=there.admin_database,
+            ready_made=there.roles == "ready",
+        )
+    dimensions = Dimensions(
+        size=sizes["postgres"],
+        storage=wanted.storage.size,
+        storage_class=wanted.storage.storage_class,
+        max_connections=wanted.max_connections,
+        parameters=wanted.settings(),
+    )
+    if wanted.mode == "operator":
+        return Operated(instances=instances(settings), dimensions=dimensions)
+    return Bundled(image=settings.images.postgres, dimensions=dimensions)
+
+
 images, access, storage, protect = settings.images, settings.access, settings.storage, settings.protect_data
 
 # An empty kubeconfig means the ambient one, read anew at each run; left out, the SDK would
@@ -95,12 +127,10 @@ database = Database(
     "database",
     DatabaseArgs(
         scope=scope,
-        image=images.postgres,
-        size=sizes["postgres"],
+        server=postgres_server(),
+        names=Names(**settings.database.names()),
+        tools_image=images.postgres,
         job_size=size(JOB),
-        storage=storage.postgres.size,
-        storage_class=storage.postgres.storage_class,
-        max_connections=MAX_CONNECTIONS,
         admin_password=credentials["postgresAdminPassword"],
         portal_password=credentials["portalDatabasePassword"],
         gateway_password=credentials["gatewayDatabasePassword"],
@@ -128,7 +158,9 @@ gateway = Gateway(
         size=sizes["litellm"],
         host=urls.host(GATEWAY_ROUTE),
         database=database,
+        database_identity=database.gateway_identity,
         database_url=database.gateway_url,
+        database_authority=database.authority,
         redis_host=cache.host,
         redis_port=cache.port,
         redis_password=cache.password,
@@ -181,7 +213,8 @@ backend = Backend(
         trusted_ca=foundation.trusted_ca,
         ready=[database, models],
         database_url=database.portal_url,
-        gateway_database_url=database.gateway_url,
+        gateway_database_url=database.portal_gateway_url,
+        database_authority=database.authority,
         gateway_key=credentials["litellmMasterKey"],
         gateway_url=urls.target(urls.gateway),
         kubernetes_url=urls.target(KUBERNETES),

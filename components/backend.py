@@ -20,7 +20,8 @@ class BackendArgs:
     """Outputs are secret, the databases' URLs too; URLs have no trailing slash.
 
     ``ready`` is what must be up before the first start: a database that is missing then
-    makes the backend serve mock data for the rest of its life.
+    makes the backend serve mock data for the rest of its life. ``database_authority`` is the file with which
+    a database's certificate is verified, where a private authority signed it.
     """
 
     scope: kube.Scope
@@ -32,6 +33,7 @@ class BackendArgs:
     ready: Sequence[Resource]
     database_url: Target[Output[str]]
     gateway_database_url: Target[Output[str]]
+    database_authority: k8s.core.v1.VolumeProjectionArgs | None
     gateway_key: Output[str]
     gateway_url: Target[str]
     kubernetes_url: Target[str]
@@ -153,7 +155,7 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         env_from=[env],
         mounts=[
             volumes.config_files("scripts", "/opt/litemaas", scripts),
-            volumes.trust(_TRUST, args.trusted_ca),
+            volumes.trust(_TRUST, args.trusted_ca, *([args.database_authority] if args.database_authority else [])),
             volumes.claim("backups", _BACKUPS, backups),
             volumes.scratch("/tmp"),
         ],

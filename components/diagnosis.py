@@ -37,6 +37,8 @@ def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool
             inputs = failure.new_inputs or failure.old_inputs or {}
             if inputs["kind"] == "Route":
                 log.error(describe_route(cluster, namespace, inputs["metadata"]["name"]))
+            elif inputs["kind"] == "Cluster":
+                log.error(describe_cluster(cluster, namespace, failure.name, inputs["metadata"]["name"]))
             else:
                 labels: Mapping[str, str] = inputs["spec"]["template"]["metadata"]["labels"]
                 log.error(describe(cluster, namespace, failure.name, labels, job=inputs["kind"] == "Job"))
@@ -80,6 +82,15 @@ def describe_route(cluster: Reader, namespace: str, name: str) -> str:
         lines.append("  no router has looked at it; its ingress controller may not serve this namespace or domain")
     lines.append(f"Look further: oc describe route {name} -n {namespace}; oc get routes -A | grep <host>")
     return "\n".join(lines)
+
+
+def describe_cluster(cluster: Reader, namespace: str, resource: str, name: str) -> str:
+    """What CloudNativePG says about a Cluster, and the state of its pods, as lines for a person."""
+    path = f"/apis/postgresql.cnpg.io/v1/namespaces/{namespace}/clusters/{name}"
+    status = cluster.read(path).get("status", {})
+    phase = f"{status.get('phase', '')} {status.get('phaseReason', '')}".strip()
+    said = f"The operator says of Cluster {name}: {phase or 'nothing; does it run, and watch this namespace?'}"
+    return f"{said}\n{describe(cluster, namespace, resource, {'cnpg.io/cluster': name})}"
 
 
 def _last_try(pods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

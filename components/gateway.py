@@ -9,6 +9,7 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, openshift, parts, probes, revision, volumes, wiring
 from components.naming import GATEWAY_ROUTE
+from components.server import authority_files
 from components.wiring import Pods, Target
 
 PORT = 4000
@@ -21,14 +22,20 @@ _GRACE_SECONDS = REQUEST_SECONDS + _DRAIN_SECONDS + 10
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs:
-    """URL, keys and passwords are secret; ``database`` is what must be ready before the migration."""
+    """URL, keys and passwords are secret; ``database`` is what must be ready before the migration.
+
+    ``database_identity`` says in clear which database that URL leads to, ``database_authority`` is the file
+    that the URL names where a private authority signed the server's certificate.
+    """
 
     scope: kube.Scope
     image: str
     size: kube.Size
     host: str
     database: Resource
+    database_identity: Input[str]
     database_url: Target[Output[str]]
+    database_authority: k8s.core.v1.VolumeProjectionArgs | None
     redis_host: Target[Output[str]]
     redis_port: Input[int]
     redis_password: Output[str]
@@ -65,7 +72,7 @@ class Gateway(ComponentResource):
             metadata=scope.job_meta("litellm-migration"),
             spec=kube.job(scope, "litellm-migration", _migration(args, **pods)),
             # The role exists only once the bootstrap Job is done; its URL is known long before.
-            opts=scope.workload(self, depends_on=[args.database]),
+            opts=ResourceOptions.merge(scope.workload(self, depends_on=[args.database]), _once(args)),
         )
         spec = kube.deployment(scope, "litellm", _proxy(args, **pods))
         k8s.apps.v1.Deployment(
@@ -92,6 +99,18 @@ class Gateway(ComponentResource):
         self.revision = revision.of(spec.template)
         told = {"env_secret": self.env_secret, "revision": self.revision}
         self.register_outputs({"service": self.service, "internal_url": self.internal_url.address, **told})
+
+
+def _once(args: GatewayArgs) -> ResourceOptions:
+    """A schema is migrated once for each version: what else changes of the Job is for its next time.
+
+    A Job's template cannot be changed, so each change of a size or a password would be another Job, and
+    another migration. Replaced, it is made of all that is wanted then (docs/decisions/0016).
+    """
+    # Equal keys are what the script refuses: it has to see that also when nothing else is new.
+    mixed_up = Output.unsecret(Output.all(args.master_key, args.salt_key).apply(lambda keys: keys[0] == keys[1]))
+    version = revision.of(args.image, kube.file("migrate.py"), args.database_identity, mixed_up)
+    return ResourceOptions(ignore_changes=["spec"], replacement_trigger=version)
 
 
 def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
@@ -127,6 +146,7 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
             volumes.config_files("config", "/etc/litellm", pods["config"]),
             volumes.scratch("/tmp", "512Mi"),
             volumes.scratch("/var/lib/litellm", "256Mi"),
+            *authority_files(tier.database_authority),
         ],
         **more,
     )

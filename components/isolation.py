@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, Resource, ResourceOptions
 
 from components import kube
-from components.wiring import Edge, Namespace, Peer, Place, Pods
+from components.wiring import Edge, Instances, Namespace, Peer, Place, Pods
 
 _NAME = "kubernetes.io/metadata.name"
 _INSTANCE = "app.kubernetes.io/instance"
@@ -23,6 +23,9 @@ _ROUTERS = "policy-group.network.openshift.io/ingress"
 _HOST_NETWORK = "policy-group.network.openshift.io/host-network"
 # OpenShift's DNS listens on 5353 behind its Service, others on 53 and in kube-system.
 _DNS_NAMESPACES, _DNS_PORTS = ("openshift-dns", "kube-system"), (53, 5353)
+# CloudNativePG's own labels: of the pods of a Cluster, and of its operator, wherever that runs.
+_CLUSTER = "cnpg.io/cluster"
+_OPERATOR = {"app.kubernetes.io/name": "cloudnative-pg"}
 # The Service's port and that of the servers behind it.
 _API_PORTS = (443, 6443)
 
@@ -66,6 +69,7 @@ def _insiders(edges: Sequence[Edge]) -> dict[str, Peer]:
     """The peers in the installation's namespace, by the name of their policy."""
     peers = {peer for edge in edges for peer in (edge.source, edge.target)}
     named: dict[str, Peer] = {peer.component: peer for peer in peers if isinstance(peer, Pods)}
+    named |= {peer.cluster: peer for peer in peers if isinstance(peer, Instances)}
     # The denial covers them too: without a policy, a model served here would not hear LiteLLM.
     return named | ({"neighbours": Place.NEIGHBOURS} if Place.NEIGHBOURS in peers else {})
 
@@ -88,6 +92,13 @@ def _ingress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1
     for edge in dict.fromkeys(edges):
         if edge.source is Place.ROUTER:
             peers = [_namespaces(_ROUTERS, ""), _namespaces(_HOST_NETWORK, "")]
+        elif edge.source is Place.OPERATOR:
+            peers = [
+                k8s.networking.v1.NetworkPolicyPeerArgs(
+                    namespace_selector=k8s.meta.v1.LabelSelectorArgs(),
+                    pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=_OPERATOR),
+                )
+            ]
         else:
             peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(scope, edge.source))]
         rules.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=peers, ports=_tcp(edge.port)))
@@ -112,7 +123,7 @@ def _egress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.
             case Place.ANYWHERE:
                 # A policy knows no names, and the addresses behind one change.
                 rules.append(rule(to=_any_address(), ports=_tcp(edge.port)))
-            case Pods() | Place.NEIGHBOURS:
+            case Pods() | Instances() | Place.NEIGHBOURS | Place.OPERATOR:
                 peer = k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(scope, edge.target))
                 rules.append(rule(to=[peer], ports=_tcp(edge.port)))
     # Everything is called by name.
@@ -136,6 +147,8 @@ def _pods(scope: kube.Scope, peer: Peer) -> k8s.meta.v1.LabelSelectorArgs:
     """The selector of peers in the installation's namespace."""
     if isinstance(peer, Pods):
         return k8s.meta.v1.LabelSelectorArgs(match_labels=kube.selector(scope, peer.component))
+    if isinstance(peer, Instances):
+        return k8s.meta.v1.LabelSelectorArgs(match_labels={_CLUSTER: peer.cluster})
     others = k8s.meta.v1.LabelSelectorRequirementArgs(key=_INSTANCE, operator="NotIn", values=[scope.labels[_INSTANCE]])
     return k8s.meta.v1.LabelSelectorArgs(match_expressions=[others])
 

@@ -141,7 +141,7 @@ def pod_template(
     scope: Scope, component: str, pod: Pod, *, restart: str | None = None
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """The pod template of ``component`` with one container, under the `restricted` policy."""
-    volumes = {mount.name: mount.source for mount in pod.mounts if mount.source}
+    volumes = {mount.name: mount.source for mount in pod.mounts}
     spread = k8s.core.v1.TopologySpreadConstraintArgs(
         max_skew=1,
         topology_key="kubernetes.io/hostname",

@@ -9,14 +9,11 @@ from pulumi import Input
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:
-    """A volume and where the container sees it.
-
-    ``source`` None stands for a claim that a StatefulSet makes from its own template.
-    """
+    """A volume and where the container sees it."""
 
     name: str
     path: str
-    source: k8s.core.v1.VolumeArgs | None
+    source: k8s.core.v1.VolumeArgs
     read_only: bool = True
 
     def as_args(self) -> k8s.core.v1.VolumeMountArgs:
@@ -56,13 +53,19 @@ def key(config_map: Input[str], key: str, path: str, *, optional: bool = False) 
     )
 
 
-def trust(path: str, trusted_ca: Input[str]) -> Mount:
+def secret_key(secret: Input[str], key: str, path: str) -> k8s.core.v1.VolumeProjectionArgs:
+    """One key of a Secret as the file ``path``, for ``projected``."""
+    items = [k8s.core.v1.KeyToPathArgs(key=key, path=path)]
+    return k8s.core.v1.VolumeProjectionArgs(secret=k8s.core.v1.SecretProjectionArgs(name=secret, items=items))
+
+
+def trust(path: str, trusted_ca: Input[str], *more: k8s.core.v1.VolumeProjectionArgs) -> Mount:
     """Certificate authorities, as far as they are there: the cluster's own (API server, ingress) in the file
-    ``cluster.crt``, those that OpenShift injects into ``trusted_ca`` in ``injected.crt``.
+    ``cluster.crt``, those that OpenShift injects into ``trusted_ca`` in ``injected.crt``, and ``more``.
     """
     own = key("kube-root-ca.crt", "ca.crt", "cluster.crt", optional=True)
     injected = key(trusted_ca, "ca-bundle.crt", "injected.crt", optional=True)
-    return projected("trust", path, [own, injected])
+    return projected("trust", path, [own, injected, *more])
 
 
 def claim(name: str, path: str, claim_name: Input[str]) -> Mount:

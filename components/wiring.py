@@ -21,6 +21,13 @@ class Pods:
 
 
 @dataclass(frozen=True)
+class Instances:
+    """The pods that CloudNativePG makes for a Cluster of this installation; their labels are its own."""
+
+    cluster: str
+
+
+@dataclass(frozen=True)
 class Namespace:
     """All pods of another namespace."""
 
@@ -33,10 +40,11 @@ class Place(Enum):
     ROUTER = "the cluster's routers, which answer at every public name"
     API_SERVER = "the Kubernetes API server"
     NEIGHBOURS = "pods in the installation's namespace that are not its own"
+    OPERATOR = "CloudNativePG's operator, in whichever namespace it was installed"
     ANYWHERE = "whoever answers at a name outside the cluster"
 
 
-Peer = Pods | Namespace | Place
+Peer = Pods | Instances | Namespace | Place
 
 
 @dataclass(frozen=True, kw_only=True)

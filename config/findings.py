@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from components.naming import Addresses
 from components.wiring import Place
+from config import stored
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
+from config.profiles import too_many_connections
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
-from config.types import quantity
 
 _POLICIES = (
     "default-deny",
-    "postgres",
     "postgres-bootstrap",
     "redis",
     "litellm",
@@ -24,6 +24,8 @@ _POLICIES = (
     "frontend",
     "verification",
 )
+# What `oc` would not find by the kind alone.
+_AMBIGUOUS = {"Cluster": "cluster.postgresql.cnpg.io"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,23 +53,37 @@ def planned(settings: Settings) -> list[Owned]:
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
         ]
     named = {
-        ("StatefulSet", f"/apis/apps/v1/namespaces/{space}/statefulsets/"): ("postgres",),
+        **stored.objects(settings),
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): ("redis", "litellm", "backend", "frontend"),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
-        ("Service", f"/api/v1/namespaces/{space}/services/"): ("postgres", "redis", "litellm", "backend", "frontend"),
+        ("Service", f"/api/v1/namespaces/{space}/services/"): (
+            *(["postgres"] if settings.database.mode == "bundled" else []),
+            *("redis", "litellm", "backend", "frontend"),
+        ),
         ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(settings),
     }
     for (kind, path), names in named.items():
         objects += [
-            Owned(kind=kind, name=name, path=path + name, resource=kind.lower(), namespace=space) for name in names
+            Owned(
+                kind=kind,
+                name=name,
+                path=path + name,
+                resource=_AMBIGUOUS.get(kind, kind.lower()),
+                namespace=space,
+            )
+            for name in names
         ]
     return objects
 
 
 def _policies(settings: Settings) -> tuple[str, ...]:
     urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
-    served_here = any(urls.target(model.endpoint).peer is Place.NEIGHBOURS for model in settings.models)
-    return (*_POLICIES, "neighbours") if served_here else _POLICIES
+    called = [model.endpoint for model in settings.models]
+    if settings.database.external:
+        called.append(f"postgresql://{settings.database.external.host}")
+    served_here = any(urls.target(url).peer is Place.NEIGHBOURS for url in called)
+    database = ("postgres",) if settings.database.mode != "external" else ()
+    return (*_POLICIES, *database, *(["neighbours"] if served_here else []))
 
 
 def foreign(found: Iterable[tuple[Owned, Json]], stack: str) -> list[Problem]:
@@ -136,32 +152,21 @@ def foreign_redirects(found: Iterable[tuple[Owned, Json]], namespace: str, domai
     return problems
 
 
-def resized(settings: Settings, found: Iterable[tuple[Owned, Json]]) -> list[Problem]:
-    """A StatefulSet's claim template cannot change: up would try to replace the database."""
-    wanted, path = settings.storage.postgres, f"{NAMESPACE}:storage.postgres"
-    bodies = [body for one, body in found if one.kind == "StatefulSet" and body]
-    for template in (body["spec"]["volumeClaimTemplates"][0]["spec"] for body in bodies):
-        size, storage_class = template["resources"]["requests"]["storage"], template.get("storageClassName")
-        if quantity(size) != quantity(wanted.size):
-            what = (
-                f"differs from the {size} that the database was made with; Kubernetes cannot change a StatefulSet's "
-                f"claim, so the database would be replaced; write {size}, and to grow it expand the claim "
-                f"data-postgres-0 in namespace {settings.namespace}"
-            )
-            return [Problem(where=f"{path}.size", value=wanted.size, what=what)]
-        if wanted.storage_class and storage_class != wanted.storage_class:
-            what = (
-                f"differs from {storage_class or 'the default class'} that the database was made with; it would be "
-                "replaced by an empty one; write the old class, and move data by dump and restore into a new stack"
-            )
-            return [Problem(where=f"{path}.storageClass", value=wanted.storage_class, what=what)]
-    return []
-
-
 def autoscaled(scalers: Json) -> frozenset[str]:
     """The Deployments whose replicas a HorizontalPodAutoscaler sets, from a list of those."""
     targets = [item["spec"]["scaleTargetRef"] for item in scalers.get("items", [])]
     return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
+
+
+def overcommitted(settings: Settings, scalers: Json) -> list[Problem]:
+    """An autoscaler that may make more gateway pods than the database has connections for."""
+    problems: list[Problem] = []
+    for item in scalers.get("items", []):
+        target = item["spec"]["scaleTargetRef"]
+        if (target["kind"], target["name"]) == ("Deployment", "litellm"):
+            where = f"HorizontalPodAutoscaler {item['metadata']['name']} maxReplicas"
+            problems += too_many_connections(settings, where, item["spec"]["maxReplicas"])
+    return problems
 
 
 def vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:

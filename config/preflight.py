@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from pulumi import RunError
 
-from config import findings
-from config.cluster import Cluster, UnreachableError
+from config import findings, stored
+from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
 from config.settings import Settings
@@ -23,6 +23,10 @@ _APIS = {
         "log-in needs OpenShift's own OAuth server; clusters with an external identity provider have none",
     ),
     "user.openshift.io": ("Groups", "write access.manageGroups: false if groups come from an identity provider"),
+    "postgresql.cnpg.io": (
+        "the database (database.mode is operator)",
+        "have a cluster admin install the operator CloudNativePG, or write database.mode bundled or external",
+    ),
 }
 _VERBS = ("get", "create", "patch", "delete")
 _WORKERS = 6
@@ -71,9 +75,13 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
             cluster.read, f"/apis/autoscaling/v2/namespaces/{settings.namespace}/horizontalpodautoscalers"
         )
         found = list(zip(objects, pool.map(cluster.read, [one.path for one in objects]), strict=True))
+        others = stored.of_other_modes(settings)
+        elsewhere = list(zip(others, pool.map(cluster.read, others.values()), strict=True))
         allowed = list(zip(rights, pool.map(cluster.allowed, *zip(*rights, strict=True)), strict=True))
     domain, problems = _domain(settings, ingress.result().get("spec", {}).get("domain"))
     missing = {group: text for group, text in _APIS.items() if group not in groups}
+    if settings.database.mode != "operator":
+        missing.pop("postgresql.cnpg.io", None)
     if not settings.access.manage_groups:
         missing.pop("user.openshift.io", None)
     problems += [
@@ -83,10 +91,18 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += _denied(allowed, missing)
     problems += findings.foreign(found, stack)
     problems += findings.foreign_redirects(found, settings.namespace, domain)
-    problems += findings.resized(settings, found)
+    problems += stored.left_behind(settings, stack, elsewhere)
+    claims = stored.live_claims(_live(found, "PersistentVolumeClaim"), _live(found, "Cluster"))
+    problems += stored.resized(settings, claims, cluster.read)
+    problems += stored.another_major(settings, _live(found, "StatefulSet"))
+    problems += findings.overcommitted(settings, scalers.result())
     problems += findings.vanished(settings, models.result().get("items", []))
     facts = Facts(domain=domain, autoscaled=findings.autoscaled(scalers.result())) if domain else None
     return facts, problems
+
+
+def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:
+    return [body for one, body in found if one.kind == kind and body]
 
 
 def _models_path(namespace: str, stack: str) -> str:

@@ -3,9 +3,11 @@
 A profile only chooses defaults: whatever the stack file says wins.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from config.database import OLDEST_POSTGRES, postgres_major
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
 from config.types import quantity
@@ -49,10 +51,11 @@ _PRODUCTION = {
         replicas=2, requests=_amounts("100m", "128Mi", "64Mi"), limits=_amounts("500m", "256Mi", "256Mi")
     ),
 }
-# What PostgreSQL accepts, and what a pod opens at most: the backend 20 to each of both databases
-# (litemaas-contract.md 1.2), LiteLLM what litellm.yaml says, with one worker. The rest is for Jobs,
-# an administrator, and the three that PostgreSQL keeps for superusers.
-MAX_CONNECTIONS = 200
+# A primary alone, or with two copies: one to take over, and one that is left then.
+_INSTANCES = {"demo": 1, "production": 3}
+# What a pod opens at most: the backend 20 to each of both databases (litemaas-contract.md 1.2),
+# LiteLLM what litellm.yaml says, with one worker. The rest is for Jobs, an administrator, and the
+# three that PostgreSQL keeps for superusers.
 POOLS = {"backend": 40, "litellm": 10}
 _RESERVED_CONNECTIONS = 10
 # A Job that only talks to a server: a shell with psql, or a small Python script.
@@ -62,22 +65,48 @@ PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEM
 
 def contradictions(settings: Settings) -> list[Problem]:
     """What cannot work together, once the profile has filled in what the stack file leaves out."""
-    return [*_requests_above_limits(settings), *_too_many_connections(settings)]
+    where, pods = f"{NAMESPACE}:replicas.litellm", sizing(settings, "litellm").replicas
+    return [
+        *_requests_above_limits(settings),
+        *too_many_connections(settings, where, pods),
+        *settings.database.missing_secrets(given_secrets(settings)),
+        *_too_old(settings),
+    ]
 
 
-def _too_many_connections(settings: Settings) -> list[Problem]:
-    pods = sizing(settings, "litellm").replicas
+def given_secrets(settings: Settings) -> Collection[str]:
+    """The secrets that the operator gives instead of having them generated."""
+    return settings.secrets.given()
+
+
+def _too_old(settings: Settings) -> list[Problem]:
+    image = settings.images.postgres
+    major = postgres_major(image)
+    if settings.database.mode != "bundled" or major is None or major >= OLDEST_POSTGRES:
+        return []
+    what = (
+        f"is PostgreSQL {major}, where an owner cannot make the extension that the portal needs, and which gets no "
+        f"fixes; the bootstrap Job would refuse it; write an image of version {OLDEST_POSTGRES} or newer"
+    )
+    return [Problem(where=f"{NAMESPACE}:images.postgres", value=image, what=what)]
+
+
+def too_many_connections(settings: Settings, where: str, pods: int) -> list[Problem]:
+    """What is wrong with ``pods`` of LiteLLM, of which ``where`` says that there may be so many."""
+    accepted = settings.database.max_connections
     # The backend is recreated, LiteLLM rolls: one pod more during an update.
     others = POOLS["backend"] * sizing(settings, "backend").replicas + _RESERVED_CONNECTIONS
-    most = (MAX_CONNECTIONS - others) // POOLS["litellm"] - 1
+    most = (accepted - others) // POOLS["litellm"] - 1
     if pods <= most:
         return []
     wanted = POOLS["litellm"] * (pods + 1) + others
+    fewer = f"write {most} at most, or raise" if most > 0 else "raise"
     return [
         Problem(
-            where=f"{NAMESPACE}:replicas.litellm",
+            where=where,
             what=f"{pods} pods, and one more during an update, may open {wanted} database connections with the other "
-            f"tiers; PostgreSQL accepts {MAX_CONNECTIONS}, and whoever comes later is refused; write {most} at most",
+            f"tiers; PostgreSQL accepts {accepted}, and whoever comes later is refused; {fewer} "
+            f"database.maxConnections to {wanted}",
         )
     ]
 
@@ -95,6 +124,11 @@ def _requests_above_limits(settings: Settings) -> list[Problem]:
         for limit in [one.limits[name]]
         if quantity(request) > quantity(limit)
     ]
+
+
+def instances(settings: Settings) -> int:
+    """Pods of an operator's database."""
+    return settings.database.instances or _INSTANCES[settings.profile]
 
 
 def sizing(settings: Settings, tier: str) -> Sizing:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from config.access import Access
+from config.database import Database
 from config.models import Entry, Model, catalogue
 from config.secrets import SecretValues
 from config.sizes import Images, Replicas, Storage, TierResources
@@ -66,7 +67,8 @@ class Settings(Entry):
     images: Images = Field(default=Images(), description="Container images.")
     replicas: Replicas = Field(default=Replicas(), description="Pods per tier.")
     resources: TierResources = Field(default=TierResources(), description="Requests and limits per tier.")
-    storage: Storage = Field(default=Storage(), description="Persistent volumes.")
+    storage: Storage = Field(default=Storage(), description="Persistent volumes, besides the database's.")
+    database: Database = Field(default=Database(), description="PostgreSQL: who runs it, its size and settings.")
     secrets: SecretValues = Field(
         default=SecretValues(),
         description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",

@@ -74,22 +74,18 @@ class Volume(Entry):
     """A persistent volume claim."""
 
     size: Quantity = Field(
-        description="Requested capacity, for example 10Gi. The database's is fixed by the first up: a later change is refused at preview."
+        description="Requested capacity, for example 10Gi. It can grow where the StorageClass allows expansion; a claim never shrinks."
     )
     storage_class: str | None = Field(
         default=None,
         min_length=1,
-        description="StorageClass. Default: the cluster's default class.",
+        description="StorageClass, for good: another one would be an empty volume. Default: the cluster's default class.",
     )
 
 
 class Storage(Entry):
-    """Where data lives."""
+    """Where data lives, besides the database's."""
 
-    postgres: Volume = Field(
-        default=Volume(size="10Gi"),
-        description="The database. Default 10Gi, upstream's own default.",
-    )
     backups: Volume = Field(
         default=Volume(size="5Gi"),
         description="Backups made in the portal. Default 5Gi, upstream's own default.",

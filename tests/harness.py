@@ -71,6 +71,7 @@ class Registration:
     provider: str
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
+    replacement_trigger: Any
     delete_before_replace: bool
     aliases: tuple[str, ...]
     retain_on_delete: bool
@@ -240,7 +241,15 @@ class FakeCluster(Cluster):
         self.context, self.server = "double@lab", "https://api.lab.example.com:6443"
         self.requests: list[tuple[str, str]] = []
         self.asked_for: list[str | None] = []
-        groups = {"apps", "batch", "route.openshift.io", "oauth.openshift.io", "user.openshift.io"} - set(missing_apis)
+        groups = {
+            "apps",
+            "batch",
+            "postgresql.cnpg.io",
+            "route.openshift.io",
+            "oauth.openshift.io",
+            "user.openshift.io",
+        }
+        groups -= set(missing_apis)
         self._answers: dict[str, Json | Answer] = {"/apis": {"groups": [{"name": name} for name in sorted(groups)]}}
         if domain is not None:
             self._answers["/apis/config.openshift.io/v1/ingresses/cluster"] = {"spec": {"domain": domain}}
@@ -381,6 +390,7 @@ def _record(urn: str, request: resource_pb2.RegisterResourceRequest, inputs: dic
         provider=request.provider,
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
+        replacement_trigger=_marked(json_format.MessageToDict(request.replacement_trigger)),
         delete_before_replace=request.deleteBeforeReplace,
         aliases=tuple(map(str, [*request.aliases, *request.aliasURNs])),
         retain_on_delete=request.retainOnDelete,

@@ -11,12 +11,14 @@ Mistakes = Mapping[str, tuple[str, str]]
 """The right and the wrong text, by file of the program."""
 # These end a stack's first `up` before it has a portal.
 EARLY: Mapping[str, Mistakes] = {
-    "wrong-sslmode": {"components/database.py": ("?sslmode=disable", "?sslmode=require")},
+    "wrong-sslmode": {
+        "components/server.py": (' if self.verified else "sslmode=disable"', ' if self.verified else "sslmode=require"')
+    },
     "no-salt-key": {"components/gateway.py": ('        "LITELLM_SALT_KEY": args.salt_key,\n', "")},
     "no-rights": {
         "components/files/bootstrap.sh": (
-            "SELECT format('ALTER SCHEMA public OWNER TO %I', :'role') \\gexec",
-            "REVOKE CREATE ON SCHEMA public FROM PUBLIC, pg_database_owner;",
+            "-- Since PostgreSQL 15 the schema follows",
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC, pg_database_owner;\n-- Since PostgreSQL 15 the schema follows",
         )
     },
 }

@@ -52,8 +52,8 @@ FAULTS = {
         "write a request within the limit",
     ),
     "a size that is none": (
-        {"storage": {"postgres": {"size": "10 gigabytes"}}},
-        'litemaas:storage.postgres.size = "10 gigabytes"',
+        {"database": {"storage": {"size": "10 gigabytes"}}},
+        'litemaas:database.storage.size = "10 gigabytes"',
         "write 500m, 2 or 4Gi",
     ),
     "a time out of range": (

@@ -59,7 +59,7 @@ def test_destroy_without_preview_keeps_all_data_and_up_brings_the_rest_back(
     said = protected.destroy(expect=1)
     assert "because it is protected" in said
     assert _uids(doomed) == uids
-    assert doomed.get("persistentvolumeclaim", "data-postgres-0")["status"]["phase"] == "Bound"
+    assert doomed.get("persistentvolumeclaim", "postgres-data")["status"]["phase"] == "Bound"
     protected.up()
     protected.preview("--expect-no-changes", "--refresh")
     assert generated(protected) == secrets
@@ -71,7 +71,7 @@ def _uids(cluster: Cluster) -> list[str]:
         cluster.get("namespace", NAMESPACE, None)["metadata"]["uid"],
         cluster.get("statefulset", "postgres")["metadata"]["uid"],
         cluster.get("persistentvolumeclaim", "backend-backups")["metadata"]["uid"],
-        cluster.get("persistentvolumeclaim", "data-postgres-0")["metadata"]["uid"],
+        cluster.get("persistentvolumeclaim", "postgres-data")["metadata"]["uid"],
     ]
 
 

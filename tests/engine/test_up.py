@@ -85,7 +85,7 @@ def _containers(pods: list[Json]) -> list[tuple[str, Json]]:
 
 def test_every_claim_is_bound(deployed: Deployed, cluster: Cluster) -> None:
     phases = {each["metadata"]["name"]: each["status"]["phase"] for each in cluster.items("persistentvolumeclaims")}
-    assert phases == {"backend-backups": "Bound", "data-postgres-0": "Bound"}
+    assert phases == {"backend-backups": "Bound", "postgres-data": "Bound"}
 
 
 def test_workloads_start_in_the_order_in_which_they_need_each_other(deployed: Deployed, cluster: Cluster) -> None:

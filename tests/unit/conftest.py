@@ -27,7 +27,7 @@ PRODUCTION = {
     ],
     "access": {"admins": ["alice", "bob"], "readonly": ["carol"], "users": [], "initialAdmins": ["dave"]},
     "images": {"pullSecret": "registry-login"},
-    "storage": {"postgres": {"size": "50Gi", "storageClass": "fast"}},
+    "database": {"storage": {"size": "50Gi", "storageClass": "fast"}},
     "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
 }
 

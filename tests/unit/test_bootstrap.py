@@ -1,114 +1,18 @@
-"""bootstrap.sh, run for real against a throw-away PostgreSQL where this machine has one."""
+"""bootstrap.sh on an empty server, run for real against a throw-away PostgreSQL where this machine has one."""
 
-import os
-import pwd
-import shutil
-import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests import harness
-
-SCRIPT = harness.ROOT / "components" / "files" / "bootstrap.sh"
-ADMIN_PASSWORD = "admin-0123456789"  # noqa: S105 (of a server that lives for seconds)
-PASSWORDS = {"PORTAL_PASSWORD": "p@ss'w:rd%\"\\$x", "GATEWAY_PASSWORD": "gateway-0123456789"}
-NAMES = {
-    "PORTAL_DATABASE": "litemaas_db",
-    "PORTAL_ROLE": "litemaas",
-    "GATEWAY_DATABASE": "litellm_db",
-    "GATEWAY_ROLE": "litellm",
-}
-
-
-def programs() -> Path | None:
-    """The directory of the newest server's programs."""
-    found = [Path(path).resolve().parent for path in [shutil.which("postgres")] if path]
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    return next((path for path in reversed(found) if (path / "initdb").exists()), None)
-
-
-BIN = programs()
-needs_server = pytest.mark.skipif(
-    BIN is None, reason="no PostgreSQL server on this machine (apt-get install postgresql)"
-)
-needs_user = pytest.mark.skipif(
-    os.geteuid() == 0 and shutil.which("setpriv") is None, reason="PostgreSQL refuses root, and there is no setpriv"
-)
-
-
-def as_somebody_else() -> list[str]:
-    """PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return []
-    user = pwd.getpwnam("nobody")
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running PostgreSQL on loopback."""
-
-    port: int
-
-    def bootstrap(self, **changes: str) -> subprocess.CompletedProcess:
-        where = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": "postgres", "PGPASSWORD": ADMIN_PASSWORD}
-        variables = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": "/tmp", **where, **NAMES, **PASSWORDS, **changes}
-        return subprocess.run(
-            ["bash", str(SCRIPT)], env=variables, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    def ask(self, statement: str, database: str = "postgres", user: str = "postgres", password: str = ADMIN_PASSWORD):
-        """The answer's text, and the error's."""
-        variables = {"PATH": f"{BIN}:/usr/bin:/bin", "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "5"}
-        place = ["-h", "127.0.0.1", "-p", str(self.port), "-U", user, "-d", database]
-        done = subprocess.run(
-            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", *place, "-c", statement],
-            env=variables,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        return done.stdout.strip(), done.stderr.strip()
+from tests.unit import postgres
+from tests.unit.postgres import ADMIN_PASSWORD, PASSWORDS, SCRIPT, Server, needs_server, needs_user
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A cluster of its own in a temporary directory, deleted afterwards."""
-    prefix = as_somebody_else()
-    home = Path(tempfile.mkdtemp(prefix="bootstrap-"))
-    try:
-        if prefix:
-            shutil.chown(home, "nobody")
-        (home / "password").write_text(ADMIN_PASSWORD)
-        (home / "password").chmod(0o644)
-        data = ["-D", str(home / "data")]
-        how = ["-U", "postgres", "-A", "scram-sha-256", "-N", "-E", "UTF8", "--locale=C", f"--pwfile={home}/password"]
-        run_quietly([*prefix, f"{BIN}/initdb", *data, *how])
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={home} -c fsync=off"
-        control = [*prefix, f"{BIN}/pg_ctl", *data, "-w", "-l", str(home / "log")]
-        run_quietly([*control, "-o", options, "start"])
-        try:
-            yield Server(port)
-        finally:
-            run_quietly([*control, "-m", "immediate", "stop"])
-    finally:
-        shutil.rmtree(home)
-
-
-def run_quietly(command: list[str]):
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    with postgres.running() as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +92,3 @@ class TestAgainstAServer:
         done = server.bootstrap(PORTAL_ROLE="pg_reserved")
         assert done.returncode != 0
         assert "done" not in done.stdout
-
-    def test_a_wrong_admin_password_fails_the_job(self, server, made):
-        assert server.bootstrap(PGPASSWORD="wrong").returncode != 0

@@ -7,6 +7,7 @@ import yaml
 from pulumi import RunError
 from pulumi.runtime.config import set_all_config
 
+from config.database import postgres_major
 from config.models import catalogue
 from config.profiles import PROFILES
 from config.secrets import SECRETS
@@ -126,8 +127,8 @@ BAD = {
         "within the limit",
     ),
     "volume without size": (
-        {"storage": {"postgres": {"storageClass": "fast"}}},
-        "storage.postgres.size",
+        {"database": {"storage": {"storageClass": "fast"}}},
+        "database.storage.size",
         "missing",
         "10Gi",
     ),
@@ -356,7 +357,7 @@ def test_litellm_is_given_more_than_it_needs_when_idle():
         {"retiredModels": ["m\n"]},
         {"models": [{**ENTRY, "endpoint": "http://m/v1\n"}]},
         {"images": {"redis": "quay.io/a/b:1\n"}},
-        {"storage": {"postgres": {"size": "1Gi\n"}}},
+        {"database": {"storage": {"size": "1Gi\n"}}},
         {"access": {"admins": ["alice\n"]}},
     ],
     ids=["domain", "namespace", "model", "endpoint", "image", "quantity", "user"],
@@ -376,7 +377,70 @@ def test_more_gateway_pods_than_the_database_has_connections_for_are_refused(pod
         said = refusal(config)
         assert "litemaas:replicas.litellm" in said
         assert "210" in said
-        assert "write 14 at most" in said
+        assert "write 14 at most, or raise database.maxConnections to 210" in said
+        harness.read_config(config | {"database": {"maxConnections": 210}})
+
+
+def test_a_database_with_too_few_connections_for_one_pod_is_to_be_raised():
+    said = refusal({**GOOD, "database": {"maxConnections": 60}})
+    assert "whoever comes later is refused; raise database.maxConnections to 70" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("max_connections", "write database.maxConnections"),
+        ("listen_addresses", "Service, probes and URLs"),
+        ("ssl", "no certificate"),
+        ("ssl_cert_file", "no certificate"),
+        ("hba_file", "puts these files"),
+        ("shared_preload_libraries", "keeps the server from starting"),
+        ("fsync", "a crash loses the database"),
+        ("logging_collector", "the log is read from the pod"),
+        ("archive_mode", "the operator's business"),
+        ("Work-Mem", "is no name of a PostgreSQL parameter"),
+        ("work_mem = 1MB\nfsync", "is no name of a PostgreSQL parameter"),
+    ],
+)
+def test_a_parameter_that_is_not_for_the_stack_file_is_refused_with_the_reason(name: str, reason: str):
+    said = refusal({**GOOD, "database": {"parameters": {name: "on"}}})
+    assert "litemaas:database.parameters" in said
+    assert reason in said
+
+
+def test_parameters_are_written_as_postgresql_reads_them():
+    """YAML's on and off are truth values by the time they arrive."""
+    given = {
+        "work_mem": "16MB",
+        "jit": False,
+        "random_page_cost": 1.1,
+        "max_wal_senders": 0,
+        "auto_explain.log_level": "log",
+    }
+    settings = harness.read_config({**GOOD, "database": {"parameters": given}}).database.settings()
+    assert settings == {
+        "auto_explain.log_level": "log",
+        "jit": "off",
+        "max_wal_senders": "0",
+        "random_page_cost": "1.1",
+        "work_mem": "16MB",
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "major"),
+    [
+        ("quay.io/sclorg/postgresql-16-c9s:latest", 16),
+        ("registry.redhat.io/rhel9/postgresql-15:1-12", 15),
+        ("docker.io/library/postgres:17.2-alpine", 17),
+        ("quay.io/a/postgresql-13@sha256:" + "0" * 64, 13),
+        ("registry.example.com:5000/team/postgresql:2024.1", None),
+        ("registry.example.com/team/database:3", None),
+        ("quay.io/a/postgres@sha256:" + "0" * 64, None),
+    ],
+)
+def test_the_major_version_is_read_from_an_images_name(image: str, major: int | None):
+    assert postgres_major(image) == major
 
 
 def test_a_request_above_the_default_limit_is_refused_at_preview():

@@ -205,6 +205,24 @@ def test_a_route_that_no_router_has_seen_says_so():
     assert "no router has looked at it" in diagnosis.describe_route(FakeRouteReader(), "litemaas", "litemaas")
 
 
+def test_a_cluster_is_explained_by_its_operator_and_its_pods():
+    class FakeClusterReader(FakeReader):
+        def read(self, path):
+            if "/clusters/" in path:
+                assert path.endswith("/postgresql.cnpg.io/v1/namespaces/litemaas/clusters/postgres")
+                return {"status": {"phase": "Setting up primary", "phaseReason": "Creating primary instance"}}
+            return super().read(path)
+
+    text = diagnosis.describe_cluster(FakeClusterReader([pod()]), "litemaas", "database-cluster", "postgres")
+    assert "The operator says of Cluster postgres: Setting up primary Creating primary instance" in text
+    assert "database-cluster did not become ready" in text
+
+
+def test_a_cluster_of_which_no_operator_says_anything_is_told_so():
+    text = diagnosis.describe_cluster(FakeReader(), "litemaas", "database-cluster", "postgres")
+    assert "nothing; does it run, and watch this namespace?" in text
+
+
 @pytest.mark.parametrize("inputs", [None, {}, {"kind": "Deployment", "spec": {}}])
 def test_a_diagnosis_that_fails_hides_nothing(inputs, monkeypatch):
     warned: list[str] = []

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
+from components import kube
 from tests import harness
+from tests.unit.conftest import DEMO
 
 FILE = harness.ROOT / "components" / "files" / "migrate.py"
 DOUBLE = """
@@ -74,3 +76,50 @@ def test_the_job_has_both_keys_and_they_differ(run):
     assert given == {name: name for name in ("DATABASE_URL", "LITELLM_MASTER_KEY", "LITELLM_SALT_KEY")}
     secret = run.one("Secret", "gateway-env").inputs["stringData"]
     assert secret["LITELLM_SALT_KEY"] != secret["LITELLM_MASTER_KEY"]
+
+
+def once(**changed) -> str:
+    """What makes the Job run another time, in a program with changed settings."""
+    secrets = ["secrets"] if "secrets" in changed else []
+    job = harness.run_program({**DEMO, **changed}, secrets).one("Job", "gateway-migration")
+    assert job.ignore_changes == ("spec",), "whatever else changes would be another Job"
+    assert isinstance(job.replacement_trigger, str)
+    return job.replacement_trigger
+
+
+KEYS = {"litellmMasterKey": "sk-0123456789-0123456789", "litellmSaltKey": "sk-9876543210-9876543210"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"resources": {"litellm": {"limits": {"memory": "6Gi"}}}},
+        {"images": {"pullSecret": "registry-login"}},
+        {"images": {"postgres": "quay.io/sclorg/postgresql-16-c9s:other"}},
+        {"secrets": {"redisPassword": "0123456789-0123456789"}},
+        {"secrets": {"gatewayDatabasePassword": "0123456789-0123456789"}},
+        {"secrets": KEYS},
+        {"profile": "production"},
+    ],
+    ids=["size", "pull secret", "another tier", "Redis", "password", "keys", "profile"],
+)
+def test_the_schema_is_not_migrated_again_for_what_does_not_concern_it(changed):
+    assert once(**changed) == once()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"images": {"litellm": "quay.io/example/litellm:2"}},
+        {"secrets": {**KEYS, "litellmSaltKey": KEYS["litellmMasterKey"]}},
+    ],
+    ids=["another version", "a salt key that is the master key"],
+)
+def test_the_migration_runs_again_for_another_version_and_for_what_it_has_to_refuse(changed):
+    assert once(**changed) != once()
+
+
+def test_another_script_is_another_migration(monkeypatch):
+    before = once()
+    monkeypatch.setattr(kube, "file", lambda name, file=kube.file: file(name) + "# changed")
+    assert once() != before

@@ -13,7 +13,7 @@ NAMESPACE = "/api/v1/namespaces/litemaas"
 CLIENT = "/apis/oauth.openshift.io/v1/oauthclients/litemaas-oauth-client"
 CONFIG_MAPS = f"{NAMESPACE}/configmaps"
 # Without a fixed meaning for others, or made by the namespace's own controllers.
-NOT_ASKED = {"ServiceAccount", "PersistentVolumeClaim", "ConfigMap", "PodDisruptionBudget"}
+NOT_ASKED = {"ServiceAccount", "ConfigMap", "PodDisruptionBudget"}
 
 
 def cluster(answers=None, **more) -> harness.FakeCluster:
@@ -211,31 +211,88 @@ def test_a_redirect_uri_of_an_earlier_domain_of_ours_is_no_strangers():
     assert harness.run_program(DEMO, cluster=cluster({CLIENT: client})).manifests
 
 
-def stateful_set(size: str, storage_class: str | None = None) -> dict:
+CLAIMS = f"{NAMESPACE}/persistentvolumeclaims"
+CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+
+
+def claim(name: str, size: str, storage_class: str | None = "fast") -> dict:
     spec: dict = {"resources": {"requests": {"storage": size}}}
     if storage_class:
         spec["storageClassName"] = storage_class
-    return {**owned(name="postgres"), "spec": {"volumeClaimTemplates": [{"spec": spec}]}}
+    return {f"{CLAIMS}/{name}": {**owned(name=name), "spec": spec}}
+
+
+EXPANDABLE = {f"{CLASSES}/fast": {"allowVolumeExpansion": True}}
+FIXED = {f"{CLASSES}/fast": {"provisioner": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "size"),
+    [("postgres-data", "database.storage", "10Gi"), ("backend-backups", "storage.backups", "5Gi")],
+)
+def test_a_claim_that_would_shrink_is_refused_with_the_size_that_it_has(name, path, size):
+    text = refusal(cluster(claim(name, "20Gi") | EXPANDABLE))
+    assert f"litemaas:{path}.size = {size}" in text
+    assert f"is less than the 20Gi that claim {name} has; a claim never shrinks" in text
+    assert "write 20Gi" in text
+
+
+def test_a_claim_grows_where_its_storage_class_lets_it():
+    double = cluster(claim("postgres-data", "5Gi") | claim("backend-backups", "1Gi") | EXPANDABLE)
+    assert harness.run_program(DEMO, cluster=double).manifests
+
+
+@pytest.mark.parametrize("storage_class", ["fast", None])
+def test_a_claim_of_a_class_that_does_not_let_it_grow_is_refused(storage_class):
+    text = refusal(cluster(claim("postgres-data", "5Gi", storage_class) | FIXED))
+    assert "litemaas:database.storage.size = 10Gi" in text
+    assert f"its StorageClass {storage_class or '(none)'} does not allow volumes to grow" in text
+    assert "write 5Gi, or have a cluster admin set allowVolumeExpansion" in text
+
+
+def test_a_class_that_cannot_be_read_is_no_proof_of_anything():
+    assert harness.run_program(DEMO, cluster=cluster(claim("postgres-data", "5Gi"))).manifests
+
+
+def test_storage_classes_are_only_asked_for_where_a_claim_is_to_grow():
+    double = cluster(claim("postgres-data", "10Gi") | EXPANDABLE)
+    harness.run_program(DEMO, cluster=double)
+    assert not [path for _, path in double.requests if path.startswith(CLASSES)]
+
+
+def test_the_same_size_in_other_words_is_no_change():
+    assert harness.run_program(DEMO, cluster=cluster(claim("postgres-data", "10240Mi") | FIXED)).manifests
+
+
+def test_a_moved_claim_is_refused():
+    config = {**DEMO, "database": {"storage": {"size": "10Gi", "storageClass": "slow"}}}
+    text = refusal(cluster(claim("postgres-data", "10Gi")), config)
+    assert "litemaas:database.storage.storageClass = slow" in text
+    assert "it would be replaced by an empty one; write fast" in text
+    assert "dump both databases" in text
 
 
 DATABASE = "/apis/apps/v1/namespaces/litemaas/statefulsets/postgres"
 
 
-def test_a_resized_database_volume_is_refused():
-    text = refusal(cluster({DATABASE: stateful_set("20Gi")}))
-    assert "litemaas:storage.postgres.size = 10Gi" in text
-    assert "write 20Gi" in text
+def running(image: str) -> harness.FakeCluster:
+    spec = {"template": {"spec": {"containers": [{"name": "postgres", "image": image}]}}}
+    return cluster({DATABASE: {**owned(name="postgres"), "spec": spec}})
 
 
-def test_the_same_size_in_other_words_is_no_change():
-    assert harness.run_program(DEMO, cluster=cluster({DATABASE: stateful_set("10240Mi", "fast")})).manifests
+@pytest.mark.parametrize(("live", "why"), [(15, "version 16 cannot read"), (17, "no older version can read")])
+def test_another_major_version_of_postgresql_is_refused_with_what_to_do(live, why):
+    text = refusal(running(f"quay.io/sclorg/postgresql-{live}-c9s:latest"))
+    assert "litemaas:images.postgres = quay.io/sclorg/postgresql-16-c9s:latest" in text
+    assert f"the data is of PostgreSQL {live}, which {why}" in text
+    assert f"write an image of version {live}" in text
+    assert "dump both databases, deploy a new stack" in text
+    assert "(1 problem)" in text
 
 
-def test_a_moved_database_volume_is_refused():
-    config = {**DEMO, "storage": {"postgres": {"size": "10Gi", "storageClass": "slow"}}}
-    text = refusal(cluster({DATABASE: stateful_set("10Gi", "fast")}), config)
-    assert "litemaas:storage.postgres.storageClass = slow" in text
-    assert "dump and restore" in text
+@pytest.mark.parametrize("image", ["registry.example.com/postgres:16.1", "registry.example.com/team/database:3"])
+def test_another_build_of_the_same_version_or_an_unknown_one_is_none_of_it(image):
+    assert harness.run_program(DEMO, cluster=running(image)).manifests
 
 
 HERE = {"name": "m", "endpoint": "http://m:8080/v1", "contextLength": 4096}
@@ -270,9 +327,20 @@ def test_the_paths_that_preflight_asks_are_those_of_the_objects(demo):
         assert one.path == f"{prefix}{space}/{plural}/{one.name}"
 
 
+def scaled(deployment: str, most: int) -> dict:
+    spec = {"scaleTargetRef": {"kind": "Deployment", "name": deployment}, "maxReplicas": most}
+    scalers = {"items": [{"metadata": {"name": "by-hand"}, "spec": spec}]}
+    return {"/apis/autoscaling/v2/namespaces/litemaas/horizontalpodautoscalers": Answer(200, scalers)}
+
+
+def test_an_autoscaler_may_not_make_more_gateway_pods_than_the_database_has_connections_for():
+    text = refusal(cluster(scaled("litellm", 15)))
+    assert "HorizontalPodAutoscaler by-hand maxReplicas" in text
+    assert "may open 210 database connections" in text
+    assert harness.run_program(DEMO, cluster=cluster(scaled("frontend", 99))).manifests
+
+
 def test_replicas_under_an_autoscaler_are_left_to_it():
-    scalers = {"items": [{"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "litellm"}}}]}
-    double = cluster({"/apis/autoscaling/v2/namespaces/litemaas/horizontalpodautoscalers": Answer(200, scalers)})
-    run = harness.run_program(DEMO, cluster=double)
+    run = harness.run_program(DEMO, cluster=cluster(scaled("litellm", 14)))
     left = {one.metadata["name"]: one.ignore_changes for one in run.find("Deployment")}
     assert left == {"litellm": ("spec.replicas",), "backend": (), "frontend": (), "redis": ()}

@@ -166,7 +166,7 @@ def test_the_pull_secret_reaches_every_pod(demo, production):
 
 def test_the_storage_class_reaches_the_claim_and_is_left_out_otherwise(demo, production):
     def claim(run):
-        return run.one("StatefulSet").inputs["spec"]["volumeClaimTemplates"][0]["spec"]
+        return run.one("PersistentVolumeClaim", "postgres-data").inputs["spec"]
 
     assert claim(production)["storageClassName"] == "fast"
     assert claim(production)["resources"]["requests"]["storage"] == "50Gi"
@@ -198,7 +198,12 @@ def test_protected_data_cannot_be_deleted_by_accident(production):
     protected = {one.name for one in production.registrations if one.protect}
     stashes = {one.name for one in production.find("Stash")}
     assert len(stashes) == 11
-    assert protected == stashes | {"foundation-namespace", "database-server", "backend-backups"}
+    assert protected == stashes | {
+        "foundation-namespace",
+        "database-server",
+        "database-data",
+        "backend-backups",
+    }
 
 
 def test_nothing_is_protected_when_the_stack_file_says_so(demo):
@@ -229,12 +234,10 @@ def test_every_object_carries_the_labels_of_its_stack(run):
         assert one.labels["app.kubernetes.io/component"], one.urn
 
 
-def test_pods_and_claims_carry_the_labels_too(run):
+def test_pods_carry_the_labels_too(run):
     for one in run.workloads:
         labels = one.inputs["spec"]["template"]["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "dev", one.urn
-    claim = run.one("StatefulSet").inputs["spec"]["volumeClaimTemplates"][0]
-    assert claim["metadata"]["labels"]["app.kubernetes.io/instance"] == "dev", "else no leftover scan finds it"
 
 
 def test_services_and_selectors_find_exactly_their_own_pods(run):

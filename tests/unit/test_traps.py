@@ -11,6 +11,8 @@ from components import kube
 from components.backend import BackendArgs
 from components.database import Database, DatabaseArgs
 from components.naming import Addresses
+from components.postgres import Bundled
+from components.server import Dimensions, Names
 from config.profiles import POOLS
 from config.types import quantity
 from tests import harness
@@ -207,12 +209,13 @@ def test_reserved_characters_of_a_password_are_percent_encoded_in_the_url(passwo
         scope = kube.Scope(namespace="litemaas", labels={"app.kubernetes.io/instance": "dev"}, timeout_seconds=60)
         args = DatabaseArgs(
             scope=scope,
-            image="registry.example.com/postgres:16",
-            size=SIZE,
+            server=Bundled(
+                image="registry.example.com/postgres:16",
+                dimensions=Dimensions(size=SIZE, storage="1Gi", storage_class=None, max_connections=200, parameters={}),
+            ),
+            names=Names(),
+            tools_image="registry.example.com/postgres:16",
             job_size=SIZE,
-            storage="1Gi",
-            storage_class=None,
-            max_connections=200,
             admin_password=Output.secret("admin"),
             portal_password=Output.secret(password),
             gateway_password=Output.secret("other"),
@@ -247,9 +250,11 @@ def test_the_bootstrap_knows_the_roles_and_databases_of_the_urls(run):
 
 def test_postgres_keeps_its_data_on_the_claim_and_writes_elsewhere_to_scratch(run):
     server = run.one("StatefulSet")
-    claims = {one["metadata"]["name"] for one in server.inputs["spec"]["volumeClaimTemplates"]}
     mounts = harness.mounts(server)
-    assert mounts["/var/lib/pgsql/data"] in claims
+    data = next(one for one in (server.pod or {})["volumes"] if one["name"] == mounts["/var/lib/pgsql/data"])
+    claim = run.one("PersistentVolumeClaim", data["persistentVolumeClaim"]["claimName"])
+    assert claim.protect == server.protect
+    assert "volumeClaimTemplates" not in server.inputs["spec"], "what is made of one can never grow"
     assert {"/var/lib/pgsql", "/var/run/postgresql", "/tmp"} <= set(mounts), "the image writes there"
 
 
@@ -261,6 +266,15 @@ def test_postgres_has_connections_for_all_pods_during_a_rollout(run):
     backend = run.one("Deployment", "backend").inputs["spec"]["replicas"]
     surge = run.one("Deployment", "litellm").inputs["spec"]["replicas"] + 1
     assert allowed >= POOLS["backend"] * backend + surge * pool + 10
+
+
+def test_parameters_reach_the_server_as_its_own_arguments(demo):
+    """The command line wins over every file, and is what the sclorg images hand on."""
+    config = {**DEMO, "database": {"parameters": {"work_mem": "16MB", "jit": False}}}
+    one = harness.container(harness.run_program(config).one("StatefulSet"))
+    assert one["command"] == ["run-postgresql"]
+    assert one["args"] == ["-c", "jit=off", "-c", "work_mem=16MB"]
+    assert "command" not in harness.container(demo.one("StatefulSet")), "the image's own"
 
 
 # --- Gateway ---

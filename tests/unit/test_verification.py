@@ -122,7 +122,7 @@ def test_more_replicas_of_the_same_pods_are_no_reason():
 
 def test_an_autoscaler_is_no_reason(usual):
     target = {"kind": "Deployment", "name": "litellm"}
-    scaler = {"metadata": {"name": "litellm"}, "spec": {"scaleTargetRef": target, "minReplicas": 2}}
+    scaler = {"metadata": {"name": "litellm"}, "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 5}}
     path = "/apis/autoscaling/v2/namespaces/litemaas/horizontalpodautoscalers"
     scaled = harness.FakeCluster({path: {"items": [scaler]}})
     assert template(scaled) == usual

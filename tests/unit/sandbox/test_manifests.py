@@ -68,7 +68,7 @@ def test_every_manifest_is_a_list_of_objects(file: Path):
         assert {"apiVersion", "kind"} <= each.keys()
 
 
-@pytest.mark.parametrize("file", ["crds-oauth.yaml", "crds-kserve.yaml"])
+@pytest.mark.parametrize("file", ["crds-oauth.yaml", "crds-kserve.yaml", "crds-cnpg.yaml"])
 def test_no_schema_lets_unknown_fields_through(file: str):
     for schema in schemas(file).values():
         for node in nodes_of(schema):
@@ -140,9 +140,11 @@ def test_every_namespace_enforces_the_restricted_standard():
 
 
 def test_claims_bind_at_once_by_default():
-    (storage,) = shape.load(MANIFESTS / "storage.yaml")
+    storage, fixed = shape.load(MANIFESTS / "storage.yaml")
     assert storage["volumeBindingMode"] == "Immediate"
     assert storage["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true"
+    assert storage["allowVolumeExpansion"] is True
+    assert "allowVolumeExpansion" not in fixed, "the class of a claim that cannot grow"
 
 
 def test_the_nodes_are_finite_and_say_where_their_logs_are():

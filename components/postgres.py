@@ -1,0 +1,80 @@
+"""The bundled PostgreSQL: one pod on one claim."""
+
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import Input, ResourceOptions
+
+from components import kube, parts, probes, volumes
+from components.server import PORT, Dimensions, Owner, Server
+
+_HOME = "/var/lib/pgsql"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundled:
+    """``image`` has the environment contract of the sclorg images."""
+
+    image: str
+    dimensions: Dimensions
+
+    def make(self, owner: Owner) -> Server:
+        """The server, as children of the tier."""
+        name, scope, child = owner.name, owner.scope, ResourceOptions(parent=owner.tier)
+        service = parts.service(name, scope, "postgres", PORT, child)
+        # Not from a template of the StatefulSet, which could never change: a claim of its own grows in place.
+        claim = k8s.core.v1.PersistentVolumeClaim(
+            f"{name}-data",
+            # Not awaited: with WaitForFirstConsumer it binds when the pod comes.
+            metadata=scope.meta("postgres", "postgres-data", kube.SKIP_AWAIT),
+            spec=volumes.claim_spec(self.dimensions.storage, self.dimensions.storage_class),
+            opts=ResourceOptions(parent=owner.tier, protect=owner.protect),
+        )
+        pod = _pod(self, owner.account, owner.passwords, claim.metadata.name)
+        template = kube.pod_template(scope, "postgres", pod)
+        made = k8s.apps.v1.StatefulSet(
+            f"{name}-server",
+            metadata=scope.meta("postgres", "postgres", scope.awaited(heal=True)),
+            spec=k8s.apps.v1.StatefulSetSpecArgs(
+                service_name=service.address,
+                replicas=self.dimensions.size.replicas,
+                selector=k8s.meta.v1.LabelSelectorArgs(match_labels=kube.selector(scope, "postgres")),
+                template=template,
+            ),
+            opts=scope.workload(owner.tier, protect=owner.protect),
+        )
+        return Server(host=service, ready=[made], made_of=[template])
+
+
+def _pod(args: Bundled, account: Input[str], passwords: Input[str], claim: Input[str]) -> kube.Pod:
+    # With a user: without, it asks for the name of a UID that may have none.
+    answers = ("bash", "-c", "pg_isready -q -h 127.0.0.1 -U postgres")
+    works = ("bash", "-c", "psql -qAt -U postgres -d postgres -c 'select 1'")
+    parameters = [word for name, value in args.dimensions.parameters.items() for word in ("-c", f"{name}={value}")]
+    return kube.Pod(
+        name="postgres",
+        image=args.image,
+        size=args.dimensions.size,
+        port=PORT,
+        # What the sclorg images run; it hands its arguments on to the server.
+        command=["run-postgresql"] if parameters else None,
+        args=parameters,
+        env={"HOME": _HOME, "POSTGRESQL_MAX_CONNECTIONS": str(args.dimensions.max_connections)},
+        secret_env={"POSTGRESQL_ADMIN_PASSWORD": (passwords, "admin")},
+        mounts=[
+            # The image writes its passwd file and configuration into its home, beside the data.
+            volumes.scratch(_HOME),
+            volumes.claim("data", f"{_HOME}/data", claim),
+            volumes.scratch("/var/run/postgresql"),
+            volumes.scratch("/tmp"),
+        ],
+        service_account=account,
+        # Ten minutes: crash recovery after a power cut replays the log before it answers.
+        startup=probes.command(*answers, period=5, failures=120),
+        readiness=probes.command(*works, period=5),
+        liveness=probes.command(*answers, period=20, failures=6),
+        # SIGTERM alone waits for every client to leave: 120 s without a database were measured at
+        # each restart, and a kill at their end (docs/decisions/0011).
+        before_stop=["bash", "-c", f"pg_ctl stop --mode=fast --pgdata={_HOME}/data/userdata"],
+        grace_seconds=120,
+    )
