@@ -77,7 +77,7 @@ credentials = Credentials(
         protect=protect,
     ),
 )
-foundation = Foundation("foundation", FoundationArgs(scope=scope, protect=protect), ours)
+foundation = Foundation("foundation", FoundationArgs(scope=scope, authorities=facts.authorities, protect=protect), ours)
 scope = scope.within(foundation.namespace)
 groups = {ADMINS: access.admins, READONLY: access.readonly, USERS: access.users}
 oauth = OAuthPrerequisites(
@@ -135,6 +135,7 @@ gateway = Gateway(
         master_key=credentials["litellmMasterKey"],
         salt_key=credentials["litellmSaltKey"],
         ui_password=credentials["litellmUiPassword"],
+        trust=foundation.trust,
     ),
     ours,
 )
@@ -167,6 +168,7 @@ models = Models(
             for model in settings.models
         ],
         retired=settings.retired_models,
+        trust=foundation.trust,
     ),
     ours,
 )
@@ -178,7 +180,7 @@ backend = Backend(
         size=sizes["backend"],
         storage=storage.backups.size,
         storage_class=storage.backups.storage_class,
-        trusted_ca=foundation.trusted_ca,
+        trust=foundation.trust,
         ready=[database, models],
         database_url=database.portal_url,
         gateway_database_url=database.gateway_url,
@@ -217,7 +219,7 @@ verification = Verification(
         scope=scope,
         image=images.litellm,
         size=size(JOB),
-        trusted_ca=foundation.trusted_ca,
+        trust=foundation.trust,
         tiers=tiers,
         # Not the whole of `oauth`: the members of groups are none of its business.
         revisions=[oauth.revision, *(tier.revision for tier in tiers)],

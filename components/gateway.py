@@ -9,6 +9,7 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, openshift, parts, probes, revision, volumes, wiring
 from components.naming import GATEWAY_ROUTE
+from components.trust import Trust, trusting
 from components.wiring import Pods, Target
 
 PORT = 4000
@@ -35,6 +36,7 @@ class GatewayArgs:
     master_key: Output[str]
     salt_key: Output[str]
     ui_password: Output[str]
+    trust: Trust
 
 
 class Gateway(ComponentResource):
@@ -109,7 +111,7 @@ def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
 
 def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, Input[str]], **more: Any) -> kube.Pod:  # noqa: ANN401 (the fields of kube.Pod, which checks them)
     """What the proxy and its migration share: image, environment, directories."""
-    return kube.Pod(
+    pod = kube.Pod(
         image=tier.image,
         service_account=pods["account"],
         env={
@@ -130,6 +132,7 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
         ],
         **more,
     )
+    return trusting(pod, tier.trust)
 
 
 def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
@@ -159,6 +162,8 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         size=args.size,
         port=PORT,
         env_from=[pods["env"]],
+        # What the image's own entry point executes; named, since trust.sh has to know it.
+        command=["litellm"],
         args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT)],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
         startup=probes.http("/health/readiness", PORT, failures=30),

@@ -56,13 +56,9 @@ def key(config_map: Input[str], key: str, path: str, *, optional: bool = False) 
     )
 
 
-def trust(path: str, trusted_ca: Input[str]) -> Mount:
-    """Certificate authorities, as far as they are there: the cluster's own (API server, ingress) in the file
-    ``cluster.crt``, those that OpenShift injects into ``trusted_ca`` in ``injected.crt``.
-    """
-    own = key("kube-root-ca.crt", "ca.crt", "cluster.crt", optional=True)
-    injected = key(trusted_ca, "ca-bundle.crt", "injected.crt", optional=True)
-    return projected("trust", path, [own, injected])
+def keys(config_map: Input[str]) -> k8s.core.v1.VolumeProjectionArgs:
+    """All keys of a ConfigMap as files of their names, for ``projected``."""
+    return k8s.core.v1.VolumeProjectionArgs(config_map=k8s.core.v1.ConfigMapProjectionArgs(name=config_map))
 
 
 def claim(name: str, path: str, claim_name: Input[str]) -> Mount:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pulumi import RunError
+from pulumi import RunError, log
 
-from config import findings
+from config import findings, tls_findings
 from config.cluster import Cluster, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
@@ -30,10 +30,13 @@ _WORKERS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the cluster knows: its apps domain, and which of our Deployments an autoscaler sizes."""
+    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, and the
+    certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
+    """
 
     domain: str
     autoscaled: frozenset[str]
+    authorities: str
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -49,6 +52,8 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
     if problems or facts is None:
         raise RunError(summary(problems, _headline(stack)))
+    for warning in tls_findings.ending(facts.authorities):
+        log.warn(warning)
     return facts, cluster
 
 
@@ -85,8 +90,12 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += findings.foreign_redirects(found, settings.namespace, domain)
     problems += findings.resized(settings, found)
     problems += findings.vanished(settings, models.result().get("items", []))
-    facts = Facts(domain=domain, autoscaled=findings.autoscaled(scalers.result())) if domain else None
-    return facts, problems
+    authorities, untrusted = tls_findings.authorities(settings, cluster)
+    problems += untrusted
+    if not domain:
+        return None, problems
+    scaled = findings.autoscaled(scalers.result())
+    return Facts(domain=domain, autoscaled=scaled, authorities=authorities), problems
 
 
 def _models_path(namespace: str, stack: str) -> str:

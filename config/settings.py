@@ -9,6 +9,7 @@ from config.access import Access
 from config.models import Entry, Model, catalogue
 from config.secrets import SecretValues
 from config.sizes import Images, Replicas, Storage, TierResources
+from config.trust import Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
 
 
@@ -71,6 +72,7 @@ class Settings(Entry):
         default=SecretValues(),
         description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",
     )
+    trust: Trust = Field(default=Trust(), description="Certificate authorities that are trusted in addition.")
     protect_data: bool = Field(
         default=True,
         description="Refuse to delete the namespace and everything in it that holds data. Default true. `pulumi destroy` needs false, applied by an `up` first.",
