@@ -10,7 +10,7 @@ import pulumi_kubernetes as k8s
 from pulumi import ErrorHook, ResourceOptions
 
 from components.backend import Backend, BackendArgs
-from components.cache import Cache, CacheArgs
+from components.cache import Cache, CacheArgs, Store
 from components.credentials import Credential, Credentials, CredentialsArgs
 from components.database import Database, DatabaseArgs
 from components.diagnosis import explainer
@@ -108,17 +108,29 @@ database = Database(
     ),
     ours,
 )
-cache = Cache(
-    "cache",
-    CacheArgs(
-        scope=scope,
-        image=images.redis,
-        size=sizes["redis"],
+cache = None
+if settings.redis.mode == "bundled":
+    cache = Cache(
+        "cache",
+        CacheArgs(
+            scope=scope,
+            image=images.redis,
+            size=sizes["redis"],
+            password=credentials["redisPassword"],
+            # A quarter of the limit for Redis' own buffers, else the kernel kills it.
+            max_memory=int(quantity(sizes["redis"].limits["memory"]) * 0.75),
+        ),
+        ours,
+    )
+redis = (
+    cache.store
+    if cache
+    else Store(
+        host=urls.server(*settings.redis.server),
+        port=settings.redis.server[1],
         password=credentials["redisPassword"],
-        # A quarter of the limit for Redis' own buffers, else the kernel kills it.
-        max_memory=int(quantity(sizes["redis"].limits["memory"]) * 0.75),
-    ),
-    ours,
+        tls=settings.redis.speaks_tls,
+    )
 )
 gateway = Gateway(
     "gateway",
@@ -129,9 +141,10 @@ gateway = Gateway(
         host=urls.host(GATEWAY_ROUTE),
         database=database,
         database_url=database.gateway_url,
-        redis_host=cache.host,
-        redis_port=cache.port,
-        redis_password=cache.password,
+        redis_host=redis.host,
+        redis_port=redis.port,
+        redis_password=redis.password,
+        redis_tls=redis.tls,
         master_key=credentials["litellmMasterKey"],
         salt_key=credentials["litellmSaltKey"],
         ui_password=credentials["litellmUiPassword"],
@@ -212,7 +225,7 @@ frontend = Frontend(
     ),
     ours,
 )
-tiers = (database, cache, gateway, models, backend, frontend)
+tiers = (database, *([cache] if cache else []), gateway, models, backend, frontend)
 verification = Verification(
     "verification",
     VerificationArgs(

@@ -12,6 +12,16 @@ PORT = 6379
 
 
 @dataclass(frozen=True, kw_only=True)
+class Store:
+    """How to reach a Redis, the bundled one or another; ``password`` is secret, TLS is verified."""
+
+    host: Target[str] | Target[Output[str]]
+    port: int
+    password: Output[str]
+    tls: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class CacheArgs:
     """``password`` is secret; ``max_memory`` in bytes, below the container's limit."""
 
@@ -73,6 +83,7 @@ class Cache(ComponentResource):
         self.host = parts.service(name, scope, "redis", PORT, child)
         self.port = Output.from_input(PORT)
         self.password = args.password
+        self.store = Store(host=self.host, port=PORT, password=args.password, tls=False)
         self.revision = revision.of(spec.template)
         address = {"host": self.host.address, "port": self.port}
         self.register_outputs({**address, "password": self.password, "revision": self.revision})

@@ -7,9 +7,8 @@ from typing import Any
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift, parts, probes, revision, volumes, wiring
+from components import kube, openshift, parts, probes, revision, trust, volumes, wiring
 from components.naming import GATEWAY_ROUTE
-from components.trust import Trust, trusting
 from components.wiring import Pods, Target
 
 PORT = 4000
@@ -18,6 +17,10 @@ REQUEST_SECONDS = 600
 _ROUTE_SECONDS = REQUEST_SECONDS + 10
 _DRAIN_SECONDS = 10
 _GRACE_SECONDS = REQUEST_SECONDS + _DRAIN_SECONDS + 10
+
+# Arguments of redis-py, by the names under which LiteLLM takes them from the environment. Any value of the first turns
+# TLS on in 1.81.0, and without the last, redis-py takes a certificate for any name.
+_REDIS_TLS = {"REDIS_SSL": "true", "REDIS_SSL_CA_CERTS": trust.FILE, "REDIS_SSL_CHECK_HOSTNAME": "true"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +33,14 @@ class GatewayArgs:
     host: str
     database: Resource
     database_url: Target[Output[str]]
-    redis_host: Target[Output[str]]
-    redis_port: Input[int]
+    redis_host: Target[str] | Target[Output[str]]
+    redis_port: int
     redis_password: Output[str]
+    redis_tls: bool
     master_key: Output[str]
     salt_key: Output[str]
     ui_password: Output[str]
-    trust: Trust
+    trust: trust.Trust
 
 
 class Gateway(ComponentResource):
@@ -104,8 +108,9 @@ def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
         "UI_USERNAME": "admin",
         "UI_PASSWORD": args.ui_password,
         "REDIS_HOST": args.redis_host.address,
-        "REDIS_PORT": Output.format("{0}", args.redis_port),
+        "REDIS_PORT": str(args.redis_port),
         "REDIS_PASSWORD": args.redis_password,
+        **(_REDIS_TLS if args.redis_tls else {}),
     }
 
 
@@ -132,7 +137,7 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
         ],
         **more,
     )
-    return trusting(pod, tier.trust)
+    return trust.trusting(pod, tier.trust)
 
 
 def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:

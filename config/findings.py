@@ -16,7 +16,6 @@ _POLICIES = (
     "default-deny",
     "postgres",
     "postgres-bootstrap",
-    "redis",
     "litellm",
     "litellm-migration",
     "models",
@@ -50,11 +49,12 @@ def planned(settings: Settings) -> list[Owned]:
         objects += [
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
         ]
+    redis = ("redis",) if settings.redis.mode == "bundled" else ()
     named = {
         ("StatefulSet", f"/apis/apps/v1/namespaces/{space}/statefulsets/"): ("postgres",),
-        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): ("redis", "litellm", "backend", "frontend"),
+        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
-        ("Service", f"/api/v1/namespaces/{space}/services/"): ("postgres", "redis", "litellm", "backend", "frontend"),
+        ("Service", f"/api/v1/namespaces/{space}/services/"): ("postgres", *redis, "litellm", "backend", "frontend"),
         ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(settings),
     }
     for (kind, path), names in named.items():
@@ -66,8 +66,12 @@ def planned(settings: Settings) -> list[Owned]:
 
 def _policies(settings: Settings) -> tuple[str, ...]:
     urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
-    served_here = any(urls.target(model.endpoint).peer is Place.NEIGHBOURS for model in settings.models)
-    return (*_POLICIES, "neighbours") if served_here else _POLICIES
+    called = [urls.target(model.endpoint).peer for model in settings.models]
+    bundled = settings.redis.mode == "bundled"
+    if not bundled:
+        called.append(urls.server(*settings.redis.server).peer)
+    more = {"redis": bundled, "neighbours": Place.NEIGHBOURS in called}
+    return (*_POLICIES, *(name for name, made in more.items() if made))
 
 
 def foreign(found: Iterable[tuple[Owned, Json]], stack: str) -> list[Problem]:

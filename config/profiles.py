@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from config.report import NAMESPACE, Problem
+from config.secrets import is_given
 from config.settings import Settings
 from config.types import quantity
 
@@ -62,7 +63,18 @@ PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEM
 
 def contradictions(settings: Settings) -> list[Problem]:
     """What cannot work together, once the profile has filled in what the stack file leaves out."""
-    return [*_requests_above_limits(settings), *_too_many_connections(settings)]
+    return [*_requests_above_limits(settings), *_too_many_connections(settings), *_unknown_passwords(settings)]
+
+
+def _unknown_passwords(settings: Settings) -> list[Problem]:
+    if settings.redis.mode == "bundled" or is_given(settings.secrets, "redisPassword"):
+        return []
+    what = (
+        f"is missing; the Redis at {settings.redis.host} knows nothing of a generated one and would refuse every call, "
+        "so that limits would hold for each LiteLLM pod alone; write "
+        "`pulumi config set --secret --path litemaas:secrets.redisPassword`"
+    )
+    return [Problem(where=f"{NAMESPACE}:secrets.redisPassword", what=what)]
 
 
 def _too_many_connections(settings: Settings) -> list[Problem]:

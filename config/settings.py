@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from config.access import Access
 from config.models import Entry, Model, catalogue
+from config.redis import Redis
 from config.secrets import SecretValues
 from config.sizes import Images, Replicas, Storage, TierResources
 from config.trust import Trust
@@ -72,6 +73,7 @@ class Settings(Entry):
         default=SecretValues(),
         description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",
     )
+    redis: Redis = Field(default=Redis(), description="Where LiteLLM's replicas share limits.")
     trust: Trust = Field(default=Trust(), description="Certificate authorities that are trusted in addition.")
     protect_data: bool = Field(
         default=True,

@@ -105,7 +105,19 @@ def _model_name(value: str) -> str:
 
 def _object_name(value: str) -> str:
     if not value or len(value) > _NAME_LENGTH or not all(DNS_LABEL.fullmatch(part) for part in value.split(".")):
-        msg = "is no name of a Kubernetes object (a-z, 0-9, '-' and '.'); nothing of that name can be there; write the one that `oc get` shows"
+        msg = (
+            "is no name of a Kubernetes object (a-z, 0-9, '-' and '.'); nothing of that name can be there; "
+            "write the one that `oc get` shows"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _host_name(value: str) -> str:
+    if len(value) > _NAME_LENGTH or not all(_is_label(part) for part in value.split(".")):
+        msg = (
+            "is no host name in lower case; nothing would be found there; write the name alone, without scheme and port"
+        )
         raise ValueError(msg)
     return value
 
@@ -159,6 +171,7 @@ Domain = Annotated[str, AfterValidator(_domain)]
 NamespaceName = Annotated[str, AfterValidator(_namespace)]
 UserName = Annotated[str, AfterValidator(_user)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 ObjectName = Annotated[str, AfterValidator(_object_name)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Image = Annotated[str, AfterValidator(_image)]
