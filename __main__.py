@@ -14,6 +14,7 @@ from components.cache import Cache, CacheArgs, Store
 from components.credentials import Credential, Credentials, CredentialsArgs
 from components.database import Database, DatabaseArgs
 from components.diagnosis import explainer
+from components.exposure import Exposure, ExposureArgs, Given, Issued, Kept
 from components.foundation import Foundation, FoundationArgs
 from components.frontend import Frontend, FrontendArgs
 from components.gateway import Gateway, GatewayArgs
@@ -24,7 +25,8 @@ from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
 from components.verification import Verification, VerificationArgs
 from config import load
-from config.loading import secret_values
+from config.exposure import Certificate
+from config.loading import secret_text, secret_values
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
 from config.profiles import JOB, MAX_CONNECTIONS, Sizing, sizing
@@ -42,6 +44,16 @@ urls = Addresses(namespace=settings.namespace, domain=facts.domain)
 
 def size(wanted: Sizing) -> Size:
     return Size(requests=wanted.requests, limits=wanted.limits, replicas=wanted.replicas)
+
+
+def own_certificate(wanted: Certificate | None) -> Given | Kept | Issued | None:
+    if wanted is None:
+        return None
+    if wanted.cert_manager:
+        return Issued(issuer=wanted.cert_manager.issuer, kind=wanted.cert_manager.issuer_kind)
+    if wanted.secret:
+        return Kept(secret=wanted.secret)
+    return Given(certificate=wanted.crt or "", key=secret_text(wanted.key))
 
 
 sizes = {tier: size(sizing(settings, tier)) for tier in ("postgres", "redis", "litellm", "backend", "frontend")}
@@ -79,6 +91,16 @@ credentials = Credentials(
 )
 foundation = Foundation("foundation", FoundationArgs(scope=scope, authorities=facts.authorities, protect=protect), ours)
 scope = scope.within(foundation.namespace)
+exposure = Exposure(
+    "exposure",
+    ExposureArgs(
+        scope=scope,
+        termination=settings.exposure.tls.termination,
+        hosts=urls.hosts,
+        certificate=own_certificate(settings.exposure.tls.certificate),
+    ),
+    ours,
+)
 groups = {ADMINS: access.admins, READONLY: access.readonly, USERS: access.users}
 oauth = OAuthPrerequisites(
     "oauth",
@@ -139,6 +161,7 @@ gateway = Gateway(
         image=images.litellm,
         size=sizes["litellm"],
         host=urls.host(GATEWAY_ROUTE),
+        tls=exposure.tls,
         database=database,
         database_url=database.gateway_url,
         redis_host=redis.host,
@@ -222,6 +245,7 @@ frontend = Frontend(
         backend_url=backend.url,
         portal_host=urls.host(PORTAL_ROUTE),
         api_host=urls.host(API_ROUTE),
+        tls=exposure.tls,
     ),
     ours,
 )

@@ -25,6 +25,7 @@ class FrontendArgs:
     backend_url: Target[Output[str]]
     portal_host: str
     api_host: str
+    tls: openshift.Tls
 
 
 class Frontend(ComponentResource):
@@ -63,6 +64,7 @@ class Frontend(ComponentResource):
                 metadata=scope.meta("frontend", route, openshift.annotations(scope, _ROUTE_SECONDS)),
                 host=host,
                 service=service,
+                tls=args.tls,
                 opts=scope.workload(self),
             )
             for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host))

@@ -31,6 +31,7 @@ class GatewayArgs:
     image: str
     size: kube.Size
     host: str
+    tls: openshift.Tls
     database: Resource
     database_url: Target[Output[str]]
     redis_host: Target[str] | Target[Output[str]]
@@ -88,6 +89,7 @@ class Gateway(ComponentResource):
             metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, _ROUTE_SECONDS)),
             host=args.host,
             service=service,
+            tls=args.tls,
             opts=scope.workload(self),
         )
         self.service = service.address

@@ -27,6 +27,11 @@ class Addresses:
         return f"{route}-{self.namespace}.{self.domain}"
 
     @property
+    def hosts(self) -> list[str]:
+        """The hosts of all Routes."""
+        return [self.host(route) for route in (PORTAL_ROUTE, GATEWAY_ROUTE, API_ROUTE)]
+
+    @property
     def portal(self) -> str:
         """Origin of the portal; the only one that CORS admits."""
         return f"https://{self.host(PORTAL_ROUTE)}"

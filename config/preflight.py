@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pulumi import RunError, log
 
+from components.naming import Addresses
 from config import findings, tls_findings
 from config.cluster import Cluster, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
@@ -52,7 +53,7 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
     if problems or facts is None:
         raise RunError(summary(problems, _headline(stack)))
-    for warning in tls_findings.ending(facts.authorities):
+    for warning in tls_findings.ending(settings, facts.authorities):
         log.warn(warning)
     return facts, cluster
 
@@ -94,6 +95,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += untrusted
     if not domain:
         return None, problems
+    hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
+    problems += tls_findings.served(settings, cluster, groups, hosts)
     scaled = findings.autoscaled(scalers.result())
     return Facts(domain=domain, autoscaled=scaled, authorities=authorities), problems
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from config.access import Access
+from config.exposure import Exposure
 from config.models import Entry, Model, catalogue
 from config.redis import Redis
 from config.secrets import SecretValues
@@ -73,6 +74,7 @@ class Settings(Entry):
         default=SecretValues(),
         description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",
     )
+    exposure: Exposure = Field(default=Exposure(), description="How portal, gateway and API are seen from outside.")
     redis: Redis = Field(default=Redis(), description="Where LiteLLM's replicas share limits.")
     trust: Trust = Field(default=Trust(), description="Certificate authorities that are trusted in addition.")
     protect_data: bool = Field(
