@@ -141,6 +141,7 @@ if settings.redis.mode == "bundled":
             password=credentials["redisPassword"],
             # A quarter of the limit for Redis' own buffers, else the kernel kills it.
             max_memory=int(quantity(sizes["redis"].limits["memory"]) * 0.75),
+            tls=settings.tls.internal,
         ),
         ours,
     )
@@ -162,6 +163,7 @@ gateway = Gateway(
         size=sizes["litellm"],
         host=urls.host(GATEWAY_ROUTE),
         tls=exposure.tls,
+        internal_tls=settings.tls.internal,
         database=database,
         database_url=database.gateway_url,
         redis_host=redis.host,
@@ -246,6 +248,7 @@ frontend = Frontend(
         portal_host=urls.host(PORTAL_ROUTE),
         api_host=urls.host(API_ROUTE),
         tls=exposure.tls,
+        internal_tls=settings.tls.internal,
     ),
     ours,
 )

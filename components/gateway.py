@@ -1,13 +1,13 @@
 """Gateway tier: the LiteLLM proxy, its schema migration, Service and Route."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift, parts, probes, revision, trust, volumes, wiring
+from components import kube, openshift, parts, probes, revision, serving, trust, volumes, wiring
 from components.naming import GATEWAY_ROUTE
 from components.wiring import Pods, Target
 
@@ -22,6 +22,8 @@ _GRACE_SECONDS = REQUEST_SECONDS + _DRAIN_SECONDS + 10
 # TLS on in 1.81.0, and without the last, redis-py takes a certificate for any name.
 _REDIS_TLS = {"REDIS_SSL": "true", "REDIS_SSL_CA_CERTS": trust.FILE, "REDIS_SSL_CHECK_HOSTNAME": "true"}
 
+_SERVE_TLS = ("--ssl_certfile_path", serving.CERTIFICATE, "--ssl_keyfile_path", serving.KEY)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs:
@@ -32,6 +34,7 @@ class GatewayArgs:
     size: kube.Size
     host: str
     tls: openshift.Tls
+    internal_tls: bool
     database: Resource
     database_url: Target[Output[str]]
     redis_host: Target[str] | Target[Output[str]]
@@ -82,7 +85,7 @@ class Gateway(ComponentResource):
             # Pods only check the schema; they must not start on an old one.
             opts=scope.workload(self, "litellm", depends_on=[migration]),
         )
-        service = parts.service(name, scope, "litellm", PORT, child)
+        service = parts.service(name, scope, "litellm", PORT, child, tls=args.internal_tls)
         parts.budget(name, scope, "litellm", args.size, child)
         entered = openshift.route(
             f"{name}-route",
@@ -93,7 +96,10 @@ class Gateway(ComponentResource):
             opts=scope.workload(self),
         )
         self.service = service.address
-        self.internal_url = replace(service, address=Output.format("http://{0}:{1}", self.service, PORT))
+        url = Output.format("http://{0}:{1}", self.service, PORT)
+        if args.internal_tls:
+            url = Output.format("https://{0}:{1}", serving.host(self.service, scope.namespace), PORT)
+        self.internal_url = replace(service, address=url)
         self.env_secret = env.metadata.name
         migrating = args.database_url.called_by(Pods("litellm-migration"))
         self.edges = [entered, migrating, *wiring.calls("litellm", args)]
@@ -116,7 +122,13 @@ def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
     }
 
 
-def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, Input[str]], **more: Any) -> kube.Pod:  # noqa: ANN401 (the fields of kube.Pod, which checks them)
+def _pod(
+    tier: GatewayArgs,
+    pods: Mapping[str, Input[str]],
+    plain: Mapping[str, Input[str]],
+    more_mounts: Sequence[volumes.Mount] = (),
+    **more: Any,  # noqa: ANN401 (the fields of kube.Pod, which checks them)
+) -> kube.Pod:
     """What the proxy and its migration share: image, environment, directories."""
     pod = kube.Pod(
         image=tier.image,
@@ -136,6 +148,7 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
             volumes.config_files("config", "/etc/litellm", pods["config"]),
             volumes.scratch("/tmp", "512Mi"),
             volumes.scratch("/var/lib/litellm", "256Mi"),
+            *more_mounts,
         ],
         **more,
     )
@@ -156,6 +169,7 @@ def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
 
 
 def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
+    tls = args.internal_tls
     return _pod(
         args,
         pods,
@@ -171,11 +185,12 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         env_from=[pods["env"]],
         # What the image's own entry point executes; named, since trust.sh has to know it.
         command=["litellm"],
-        args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT)],
+        args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT), *(_SERVE_TLS if tls else [])],
+        more_mounts=[serving.mount("litellm")] if tls else [],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
-        startup=probes.http("/health/readiness", PORT, failures=30),
-        readiness=probes.http("/health/readiness", PORT, timeout=8),
-        liveness=probes.http("/health/liveliness", PORT, period=15, failures=5),
+        startup=probes.http("/health/readiness", PORT, tls=tls, failures=30),
+        readiness=probes.http("/health/readiness", PORT, tls=tls, timeout=8),
+        liveness=probes.http("/health/liveliness", PORT, tls=tls, period=15, failures=5),
         # SIGTERM closes the socket at once: the pod leaves the Service first.
         before_stop=["sleep", str(_DRAIN_SECONDS)],
         grace_seconds=_GRACE_SECONDS,

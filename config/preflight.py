@@ -92,7 +92,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += findings.resized(settings, found)
     problems += findings.vanished(settings, models.result().get("items", []))
     authorities, untrusted = tls_findings.authorities(settings, cluster)
-    problems += untrusted
+    problems += [*untrusted, *tls_findings.serving(settings, cluster)]
     if not domain:
         return None, problems
     hosts = Addresses(namespace=settings.namespace, domain=domain).hosts

@@ -63,7 +63,22 @@ PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEM
 
 def contradictions(settings: Settings) -> list[Problem]:
     """What cannot work together, once the profile has filled in what the stack file leaves out."""
-    return [*_requests_above_limits(settings), *_too_many_connections(settings), *_unknown_passwords(settings)]
+    return [
+        *_requests_above_limits(settings),
+        *_too_many_connections(settings),
+        *_unknown_passwords(settings),
+        *_plain_pods(settings),
+    ]
+
+
+def _plain_pods(settings: Settings) -> list[Problem]:
+    if settings.exposure.tls.termination == "edge" or settings.tls.internal:
+        return []
+    what = (
+        "needs pods that speak TLS, and these do not: the router would answer 503 to everybody; "
+        "write tls.internal: true too, or termination: edge"
+    )
+    return [Problem(where=f"{NAMESPACE}:exposure.tls.termination", value=settings.exposure.tls.termination, what=what)]
 
 
 def _unknown_passwords(settings: Settings) -> list[Problem]:

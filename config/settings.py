@@ -11,7 +11,7 @@ from config.models import Entry, Model, catalogue
 from config.redis import Redis
 from config.secrets import SecretValues
 from config.sizes import Images, Replicas, Storage, TierResources
-from config.trust import Trust
+from config.trust import Tls, Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
 
 
@@ -77,6 +77,7 @@ class Settings(Entry):
     exposure: Exposure = Field(default=Exposure(), description="How portal, gateway and API are seen from outside.")
     redis: Redis = Field(default=Redis(), description="Where LiteLLM's replicas share limits.")
     trust: Trust = Field(default=Trust(), description="Certificate authorities that are trusted in addition.")
+    tls: Tls = Field(default=Tls(), description="TLS between pods.")
     protect_data: bool = Field(
         default=True,
         description="Refuse to delete the namespace and everything in it that holds data. Default true. `pulumi destroy` needs false, applied by an `up` first.",

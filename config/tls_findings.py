@@ -59,6 +59,17 @@ def served(settings: Settings, cluster: Cluster, apis: Collection[str], hosts: S
     return problems
 
 
+def serving(settings: Settings, cluster: Cluster) -> list[Problem]:
+    """Whether somebody is there who makes certificates for Services, if they are wanted. Raises UnreachableError."""
+    if not settings.tls.internal or cluster.read("/api/v1/namespaces/default/configmaps/openshift-service-ca.crt"):
+        return []
+    what = (
+        "needs OpenShift's service-ca operator, which has left no openshift-service-ca.crt in namespace default; the "
+        "pods would wait for their certificates in vain; see oc get pods -n openshift-service-ca, or write false"
+    )
+    return [Problem(where=f"{NAMESPACE}:tls.internal", value="true", what=what)]
+
+
 def _gate(cluster: Cluster) -> list[Problem]:
     gates = cluster.read("/apis/config.openshift.io/v1/featuregates/cluster").get("status", {}).get("featureGates", [])
     if not any(one["name"] == _GATE for gate in gates for one in gate.get("disabled", [])):

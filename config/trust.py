@@ -1,4 +1,4 @@
-"""Which certificate authorities are trusted besides the cluster's own."""
+"""Which certificate authorities are trusted besides the cluster's own, and what speaks TLS inside it."""
 
 from typing import Annotated
 
@@ -32,4 +32,13 @@ class Trust(Entry):
     config_map: ConfigMapKey | None = Field(
         default=None,
         description="Take authorities from a ConfigMap too. It is read at preview and at up, and copied, so that a change in it shows in the next preview and rolls what trusts it. Default: none.",
+    )
+
+
+class Tls(Entry):
+    """TLS between pods."""
+
+    internal: bool = Field(
+        default=False,
+        description="Serve LiteLLM, the bundled Redis and the portal's frontend in TLS alone, with certificates of OpenShift's service-ca operator, verified by whoever calls them. Default: false, since the network policies let nobody else through to them. The backend and the bundled PostgreSQL speak no TLS.",
     )

@@ -186,6 +186,6 @@ def test_the_server_is_not_started_when_the_wait_failed(tmp_path):
     assert "index.js" not in result.stdout
 
 
-@pytest.mark.parametrize("name", ["start-backend.sh", "start-frontend.sh"])
+@pytest.mark.parametrize("name", ["start-backend.sh", "start-frontend.sh", "trust.sh"])
 def test_start_scripts_are_valid_for_a_plain_shell(name):
     subprocess.run(["sh", "-n", str(FILES / name)], check=True)
