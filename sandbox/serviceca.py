@@ -1,8 +1,9 @@
-"""A double of OpenShift's service-ca operator: signs a certificate for each Service that asks for one.
+"""Doubles of OpenShift's service-ca operator and of cert-manager: what they do for a Service and a Certificate.
 
-Like the operator it writes the Secret that the Service's annotation names, for `<service>.<namespace>.svc`, makes it
-anew when somebody deletes it, and puts its authority into every namespace as `openshift-service-ca.crt`. It renews
-nothing by itself, and looks once a second instead of watching.
+Like the operator it writes the Secret that a Service's annotation names, for `<service>.<namespace>.svc`, makes it
+anew when somebody deletes it, and puts its authority into every namespace as `openshift-service-ca.crt`. For a
+Certificate it does the same and says that it is ready, whatever its issuer is. It renews nothing by itself, and looks
+once a second instead of watching.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from sandbox.client import ApiError, Client
 ASKS = "service.beta.openshift.io/serving-cert-secret-name"
 BUNDLE = "openshift-service-ca.crt"
 DAYS = 365
+NOT_FOUND = 404
 PEM = serialization.Encoding.PEM
 Object = dict[str, Any]
 
@@ -45,13 +47,13 @@ class Authority:
             raise TypeError(f"{key_file} is damaged; delete the sandbox (down --purge)")
         self._key = loaded
 
-    def sign(self, host: str) -> tuple[str, str]:
-        """A certificate for a Service's name, in both its forms, and its key."""
+    def sign(self, *hosts: str) -> tuple[str, str]:
+        """A certificate for these hosts, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = x509.load_pem_x509_certificate(self.certificate.encode())
-        names = [x509.DNSName(host), x509.DNSName(f"{host}.cluster.local")]
+        names = [x509.DNSName(host) for host in hosts]
         signed = (
-            _builder(host, key, issuer)
+            _builder(hosts[0], key, issuer)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -72,7 +74,28 @@ def serve(client: Client, authority: Authority) -> None:
             _bundle(client, meta["name"], authority)
     for service in client.request("GET", "/api/v1/services")["items"]:
         if ASKS in (service["metadata"].get("annotations") or {}):
-            _certificate(client, service["metadata"], authority)
+            _serving(client, service["metadata"], authority)
+
+
+def issue(client: Client, authority: Authority) -> None:
+    """See to all Certificates once, where the cluster has such things.
+
+    Raises:
+        ApiError: the server did not answer.
+    """
+    try:
+        found = client.request("GET", "/apis/cert-manager.io/v1/certificates")["items"]
+    except ApiError as problem:
+        if problem.status != NOT_FOUND:
+            raise
+        return
+    for each in found:
+        meta, spec = each["metadata"], each["spec"]
+        _pair(client, {"name": spec["secretName"], "namespace": meta["namespace"]}, authority, spec["dnsNames"])
+        if not each.get("status"):
+            base = f"/apis/cert-manager.io/v1/namespaces/{meta['namespace']}/certificates/{meta['name']}"
+            status = {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}}
+            client.request("PATCH", f"{base}/status", status, "application/merge-patch+json")
 
 
 def _bundle(client: Client, namespace: str, authority: Authority) -> None:
@@ -81,18 +104,24 @@ def _bundle(client: Client, namespace: str, authority: Authority) -> None:
     _create(client, f"/api/v1/namespaces/{namespace}/configmaps", {"kind": "ConfigMap", "metadata": meta, "data": data})
 
 
-def _certificate(client: Client, service: Object, authority: Authority) -> None:
-    name, namespace = service["annotations"][ASKS], service["namespace"]
-    path = f"/api/v1/namespaces/{namespace}/secrets"
-    with suppress(ApiError):
-        client.request("GET", f"{path}/{name}")
-        return
-    pair = zip(("tls.crt", "tls.key"), authority.sign(f"{service['name']}.{namespace}.svc"), strict=True)
+def _serving(client: Client, service: Object, authority: Authority) -> None:
+    host = f"{service['name']}.{service['namespace']}.svc"
     owner = {"apiVersion": "v1", "kind": "Service", "name": service["name"], "uid": service["uid"]}
+    meta = {"name": service["annotations"][ASKS], "namespace": service["namespace"], "ownerReferences": [owner]}
+    _pair(client, meta, authority, [host, f"{host}.cluster.local"])
+
+
+def _pair(client: Client, meta: Object, authority: Authority, hosts: list[str]) -> None:
+    """Make a Secret with a certificate for ``hosts``, unless it is there."""
+    path = f"/api/v1/namespaces/{meta['namespace']}/secrets"
+    with suppress(ApiError):
+        client.request("GET", f"{path}/{meta['name']}")
+        return
+    pair = zip(("tls.crt", "tls.key"), authority.sign(*hosts), strict=True)
     secret = {
         "kind": "Secret",
         "type": "kubernetes.io/tls",
-        "metadata": {"name": name, "namespace": namespace, "ownerReferences": [owner]},
+        "metadata": meta,
         "data": {key: base64.b64encode(text.encode()).decode() for key, text in pair},
     }
     _create(client, path, secret)
@@ -103,7 +132,7 @@ def _create(client: Client, path: str, made: Object) -> None:
     try:
         client.request("POST", path, {"apiVersion": "v1", **made})
     except ApiError as problem:
-        if problem.status not in (403, 404, 409):
+        if problem.status not in (403, NOT_FOUND, 409):
             raise
 
 
@@ -139,6 +168,7 @@ def main() -> None:
     while True:
         try:
             serve(client, authority)
+            issue(client, authority)
         except ApiError as problem:
             print(problem, flush=True)
         time.sleep(1)
