@@ -10,11 +10,12 @@ import pulumi_kubernetes as k8s
 from pulumi import ErrorHook, ResourceOptions
 
 from components.backend import Backend, BackendArgs
-from components.cache import Cache, CacheArgs
+from components.cache import Cache, CacheArgs, Store
 from components.cnpg import Operated
 from components.credentials import Credential, Credentials, CredentialsArgs
 from components.database import Database, DatabaseArgs
 from components.diagnosis import explainer
+from components.exposure import Exposure, ExposureArgs, Given, Issued, Kept
 from components.external import External
 from components.foundation import Foundation, FoundationArgs
 from components.frontend import Frontend, FrontendArgs
@@ -28,7 +29,8 @@ from components.postgres import Bundled
 from components.server import Dimensions, Names
 from components.verification import Verification, VerificationArgs
 from config import load
-from config.loading import secret_values
+from config.exposure import Certificate
+from config.loading import secret_text, secret_values
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
 from config.profiles import JOB, Sizing, instances, sizing
@@ -46,6 +48,16 @@ urls = Addresses(namespace=settings.namespace, domain=facts.domain)
 
 def size(wanted: Sizing) -> Size:
     return Size(requests=wanted.requests, limits=wanted.limits, replicas=wanted.replicas)
+
+
+def own_certificate(wanted: Certificate | None) -> Given | Kept | Issued | None:
+    if wanted is None:
+        return None
+    if wanted.cert_manager:
+        return Issued(issuer=wanted.cert_manager.issuer, kind=wanted.cert_manager.issuer_kind)
+    if wanted.secret:
+        return Kept(secret=wanted.secret)
+    return Given(certificate=wanted.crt or "", key=secret_text(wanted.key))
 
 
 sizes = {tier: size(sizing(settings, tier)) for tier in ("postgres", "redis", "litellm", "backend", "frontend")}
@@ -109,8 +121,18 @@ credentials = Credentials(
         protect=protect,
     ),
 )
-foundation = Foundation("foundation", FoundationArgs(scope=scope, protect=protect), ours)
+foundation = Foundation("foundation", FoundationArgs(scope=scope, authorities=facts.authorities, protect=protect), ours)
 scope = scope.within(foundation.namespace)
+exposure = Exposure(
+    "exposure",
+    ExposureArgs(
+        scope=scope,
+        termination=settings.exposure.tls.termination,
+        hosts=urls.hosts,
+        certificate=own_certificate(settings.exposure.tls.certificate),
+    ),
+    ours,
+)
 groups = {ADMINS: access.admins, READONLY: access.readonly, USERS: access.users}
 oauth = OAuthPrerequisites(
     "oauth",
@@ -129,6 +151,7 @@ database = Database(
         scope=scope,
         server=postgres_server(),
         names=Names(**settings.database.names()),
+        trust=foundation.trust,
         tools_image=images.postgres,
         job_size=size(JOB),
         admin_password=credentials["postgresAdminPassword"],
@@ -138,17 +161,30 @@ database = Database(
     ),
     ours,
 )
-cache = Cache(
-    "cache",
-    CacheArgs(
-        scope=scope,
-        image=images.redis,
-        size=sizes["redis"],
+cache = None
+if settings.redis.mode == "bundled":
+    cache = Cache(
+        "cache",
+        CacheArgs(
+            scope=scope,
+            image=images.redis,
+            size=sizes["redis"],
+            password=credentials["redisPassword"],
+            # A quarter of the limit for Redis' own buffers, else the kernel kills it.
+            max_memory=int(quantity(sizes["redis"].limits["memory"]) * 0.75),
+            tls=settings.tls.internal,
+        ),
+        ours,
+    )
+redis = (
+    cache.store
+    if cache
+    else Store(
+        host=urls.server(*settings.redis.server),
+        port=settings.redis.server[1],
         password=credentials["redisPassword"],
-        # A quarter of the limit for Redis' own buffers, else the kernel kills it.
-        max_memory=int(quantity(sizes["redis"].limits["memory"]) * 0.75),
-    ),
-    ours,
+        tls=settings.redis.speaks_tls,
+    )
 )
 gateway = Gateway(
     "gateway",
@@ -157,16 +193,20 @@ gateway = Gateway(
         image=images.litellm,
         size=sizes["litellm"],
         host=urls.host(GATEWAY_ROUTE),
+        tls=exposure.tls,
+        internal_tls=settings.tls.internal,
         database=database,
         database_identity=database.gateway_identity,
         database_url=database.gateway_url,
         database_authority=database.authority,
-        redis_host=cache.host,
-        redis_port=cache.port,
-        redis_password=cache.password,
+        redis_host=redis.host,
+        redis_port=redis.port,
+        redis_password=redis.password,
+        redis_tls=redis.tls,
         master_key=credentials["litellmMasterKey"],
         salt_key=credentials["litellmSaltKey"],
         ui_password=credentials["litellmUiPassword"],
+        trust=foundation.trust,
     ),
     ours,
 )
@@ -199,6 +239,7 @@ models = Models(
             for model in settings.models
         ],
         retired=settings.retired_models,
+        trust=foundation.trust,
     ),
     ours,
 )
@@ -210,7 +251,7 @@ backend = Backend(
         size=sizes["backend"],
         storage=storage.backups.size,
         storage_class=storage.backups.storage_class,
-        trusted_ca=foundation.trusted_ca,
+        trust=foundation.trust,
         ready=[database, models],
         database_url=database.portal_url,
         gateway_database_url=database.portal_gateway_url,
@@ -240,17 +281,19 @@ frontend = Frontend(
         backend_url=backend.url,
         portal_host=urls.host(PORTAL_ROUTE),
         api_host=urls.host(API_ROUTE),
+        tls=exposure.tls,
+        internal_tls=settings.tls.internal,
     ),
     ours,
 )
-tiers = (database, cache, gateway, models, backend, frontend)
+tiers = (database, *([cache] if cache else []), gateway, models, backend, frontend)
 verification = Verification(
     "verification",
     VerificationArgs(
         scope=scope,
         image=images.litellm,
         size=size(JOB),
-        trusted_ca=foundation.trusted_ca,
+        trust=foundation.trust,
         tiers=tiers,
         # Not the whole of `oauth`: the members of groups are none of its business.
         revisions=[oauth.revision, *(tier.revision for tier in tiers)],

@@ -7,12 +7,11 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, parts, probes, revision, volumes, wiring
+from components.trust import Trust, trusting
 from components.wiring import Target
 
 PORT = 8080
 _BACKUPS = "/data/backups"
-_TRUST = "/etc/litemaas-trust"
-_CA_FILE = "/tmp/ca-bundle.pem"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class BackendArgs:
     size: kube.Size
     storage: str
     storage_class: str | None
-    trusted_ca: Input[str]
+    trust: Trust
     ready: Sequence[Resource]
     database_url: Target[Output[str]]
     gateway_database_url: Target[Output[str]]
@@ -92,7 +91,9 @@ class Backend(ComponentResource):
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
         pod = _pod(args, env.metadata.name, scripts.metadata.name, account, backups.metadata.name)
-        spec = kube.deployment(scope, "backend", pod, recreate=True)
+        spec = kube.deployment(
+            scope, "backend", trusting(pod, args.trust.including(args.database_authority)), recreate=True
+        )
         k8s.apps.v1.Deployment(
             f"{name}-server",
             metadata=scope.meta("backend", "backend", scope.rollout("backend", args.size)),
@@ -118,7 +119,6 @@ def _environment(args: BackendArgs) -> dict[str, Input[str]]:
         "NODE_ENV": "production",
         # At info, every request's headers are logged, bearer tokens included.
         "LOG_LEVEL": "warn",
-        "NODE_EXTRA_CA_CERTS": _CA_FILE,
         "AUTH_PROVIDER": "openshift",
         "OAUTH_CLIENT_ID": args.oauth_client_id,
         "OAUTH_ISSUER": args.oauth_issuer.address,
@@ -155,7 +155,6 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         env_from=[env],
         mounts=[
             volumes.config_files("scripts", "/opt/litemaas", scripts),
-            volumes.trust(_TRUST, args.trusted_ca, *([args.database_authority] if args.database_authority else [])),
             volumes.claim("backups", _BACKUPS, backups),
             volumes.scratch("/tmp"),
         ],

@@ -1,25 +1,48 @@
 """Cache tier: Redis, where the replicas of LiteLLM share limits and key states."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
-from components import kube, parts, probes, revision, volumes
+from components import kube, parts, probes, revision, serving, volumes
 from components.wiring import Target
 
 PORT = 6379
+# Where the probes ask: there is neither port nor certificate to know.
+_SOCKET = "/data/redis.sock"
+# Port 0 closes the one without TLS. Nobody but LiteLLM has the password; a certificate of its own would prove no more.
+_TLS = "\n".join(
+    (
+        "port 0",
+        f"tls-port {PORT}",
+        f"tls-cert-file {serving.CERTIFICATE}",
+        f"tls-key-file {serving.KEY}",
+        "tls-auth-clients no",
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """How to reach a Redis, the bundled one or another; ``password`` is secret, TLS is verified."""
+
+    host: Target[str] | Target[Output[str]]
+    port: int
+    password: Output[str]
+    tls: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheArgs:
-    """``password`` is secret; ``max_memory`` in bytes, below the container's limit."""
+    """``password`` is secret; ``max_memory`` in bytes, below the container's limit; ``tls``: it speaks nothing else."""
 
     scope: kube.Scope
     image: str
     size: kube.Size
     password: Output[str]
     max_memory: int
+    tls: bool
 
 
 class Cache(ComponentResource):
@@ -35,7 +58,10 @@ class Cache(ComponentResource):
         scope, child = args.scope, ResourceOptions(parent=self)
         # The whole configuration is a Secret, since the password stands in it; the server
         # is started directly, so that any image of Redis 7 works with a read-only root.
-        config = Output.format(kube.file("redis.conf"), port=PORT, password=args.password, max_memory=args.max_memory)
+        listen = _TLS if args.tls else f"port {PORT}"
+        config = Output.format(
+            kube.file("redis.conf"), listen=listen, password=args.password, max_memory=args.max_memory
+        )
         secret = k8s.core.v1.Secret(
             f"{name}-config",
             metadata=scope.meta("redis"),
@@ -45,7 +71,7 @@ class Cache(ComponentResource):
         )
         account = parts.account(name, scope, "redis", child)
         # redis-cli exits 0 on NOAUTH and on LOADING: only the answer tells.
-        ping = ("sh", "-c", f'test "$(redis-cli -p {PORT} ping)" = PONG')
+        ping = ("sh", "-c", f'test "$(redis-cli -s {_SOCKET} ping)" = PONG')
         pod = kube.Pod(
             name="redis",
             image=args.image,
@@ -57,6 +83,7 @@ class Cache(ComponentResource):
             mounts=[
                 volumes.secret_files("config", "/etc/redis-litemaas", secret.metadata.name),
                 volumes.scratch("/data"),
+                *([serving.mount("redis")] if args.tls else []),
             ],
             service_account=account,
             startup=probes.tcp(PORT, period=2, failures=30),
@@ -70,9 +97,12 @@ class Cache(ComponentResource):
             spec=spec,
             opts=scope.workload(self, "redis"),
         )
-        self.host = parts.service(name, scope, "redis", PORT, child)
+        service = parts.service(name, scope, "redis", PORT, child, tls=args.tls)
+        named = serving.host(service.address, scope.namespace) if args.tls else service.address
+        self.host = replace(service, address=named)
         self.port = Output.from_input(PORT)
         self.password = args.password
+        self.store = Store(host=self.host, port=PORT, password=args.password, tls=args.tls)
         self.revision = revision.of(spec.template)
         address = {"host": self.host.address, "port": self.port}
         self.register_outputs({**address, "password": self.password, "revision": self.revision})

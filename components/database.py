@@ -9,7 +9,8 @@ from components import kube, parts, revision, volumes
 from components.cnpg import Operated
 from components.external import External
 from components.postgres import Bundled
-from components.server import Names, Owner, Server, authority_files
+from components.server import Names, Owner, Server
+from components.trust import Trust, trusting
 from components.wiring import Pods, Target
 
 
@@ -22,6 +23,7 @@ class DatabaseArgs:
     names: Names
     tools_image: str
     job_size: kube.Size
+    trust: Trust
     admin_password: Output[str]
     portal_password: Output[str]
     gateway_password: Output[str]
@@ -115,7 +117,7 @@ def _bootstrap(
     else:
         who = {"ROLES": "managed", "PGUSER": server.admin, "ADMIN_DATABASE": server.admin_database}
         secrets["PGPASSWORD"] = (passwords, "admin")
-    return kube.Pod(
+    pod = kube.Pod(
         name="bootstrap",
         image=args.tools_image,
         service_account=account,
@@ -126,6 +128,6 @@ def _bootstrap(
         mounts=[
             volumes.config_files("script", "/opt/litemaas", script),
             volumes.scratch("/tmp"),
-            *authority_files(server.authority),
         ],
     )
+    return trusting(pod, args.trust.including(server.authority))

@@ -6,6 +6,7 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
 from components.kube import HEAL, Scope
+from components.trust import Trust, contents
 
 # OpenShift's network operator fills a ConfigMap with this label with the system's and the
 # proxy's certificate authorities, under the key ca-bundle.crt.
@@ -14,17 +15,22 @@ INJECT_TRUST = {"config.openshift.io/inject-trusted-cabundle": "true"}
 
 @dataclass(frozen=True, kw_only=True)
 class FoundationArgs:
-    """``scope.namespace`` is the name of the namespace to make; ``protect`` refuses its deletion."""
+    """``scope.namespace`` is the name of the namespace to make; ``protect`` refuses its deletion.
+
+    ``authorities`` in PEM are trusted besides those of the cluster.
+    """
 
     scope: Scope
+    authorities: str
     protect: bool
 
 
 class Foundation(ComponentResource):
-    """The namespace under PodSecurity `restricted`, and its trust bundle."""
+    """The namespace under PodSecurity `restricted`, and what its pods trust (``trust``)."""
 
     namespace: Output[str]
     trusted_ca: Output[str]
+    chosen_ca: Output[str]
 
     def __init__(self, name: str, args: FoundationArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Foundation", name, None, opts)
@@ -47,5 +53,15 @@ class Foundation(ComponentResource):
             ),
             opts=ResourceOptions(parent=self),
         )
-        self.trusted_ca = bundle.metadata.name
-        self.register_outputs({"namespace": self.namespace, "trusted_ca": self.trusted_ca})
+        # Auto-named: with a changed authority, just the pods that read it start anew.
+        chosen = k8s.core.v1.ConfigMap(
+            f"{name}-chosen-ca",
+            metadata=args.scope.within(self.namespace).meta("foundation"),
+            immutable=True,
+            data=contents(args.authorities),
+            opts=ResourceOptions(parent=self),
+        )
+        self.trusted_ca, self.chosen_ca = bundle.metadata.name, chosen.metadata.name
+        self.trust = Trust(injected=self.trusted_ca, chosen=self.chosen_ca)
+        told = {"trusted_ca": self.trusted_ca, "chosen_ca": self.chosen_ca}
+        self.register_outputs({"namespace": self.namespace, **told})

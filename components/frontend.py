@@ -5,11 +5,19 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, openshift, parts, probes, revision, volumes, wiring
+from components import kube, openshift, parts, probes, revision, serving, volumes, wiring
 from components.naming import API_ROUTE, PORTAL_ROUTE
 from components.wiring import Target
 
 PORT = 8080
+# Beside the image's own port, which the network policy closes to others than the kubelet.
+_TLS_PORT = 8443
+_TLS = f"""\
+listen {_TLS_PORT} ssl;
+ssl_certificate {serving.CERTIFICATE};
+ssl_certificate_key {serving.KEY};
+ssl_protocols TLSv1.2 TLSv1.3;
+"""
 _SERVER = "/opt/app-root/etc/nginx.default.d"
 # The backend's own longest answers (usage exports) take minutes; nginx waits 300 s.
 _ROUTE_SECONDS = 310
@@ -25,6 +33,8 @@ class FrontendArgs:
     backend_url: Target[Output[str]]
     portal_host: str
     api_host: str
+    tls: openshift.Tls
+    internal_tls: bool
 
 
 class Frontend(ComponentResource):
@@ -36,7 +46,7 @@ class Frontend(ComponentResource):
     def __init__(self, name: str, args: FrontendArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Frontend", name, None, opts)
         scope, child = args.scope, ResourceOptions(parent=self)
-        template = kube.file("nginx.conf.template")
+        template = (_TLS if args.internal_tls else "") + kube.file("nginx.conf.template")
         server = k8s.core.v1.ConfigMap(
             f"{name}-server",
             metadata=scope.meta("frontend"),
@@ -55,7 +65,9 @@ class Frontend(ComponentResource):
             spec=spec,
             opts=scope.workload(self, "frontend"),
         )
-        service = parts.service(name, scope, "frontend", PORT, child)
+        service = parts.service(
+            name, scope, "frontend", _TLS_PORT if args.internal_tls else PORT, child, tls=args.internal_tls
+        )
         parts.budget(name, scope, "frontend", args.size, child)
         entered = [
             openshift.route(
@@ -63,6 +75,7 @@ class Frontend(ComponentResource):
                 metadata=scope.meta("frontend", route, openshift.annotations(scope, _ROUTE_SECONDS)),
                 host=host,
                 service=service,
+                tls=args.tls,
                 opts=scope.workload(self),
             )
             for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host))
@@ -78,7 +91,7 @@ def _pod(args: FrontendArgs, server: Input[str], account: Input[str]) -> kube.Po
         name="frontend",
         image=args.image,
         size=args.size,
-        port=PORT,
+        port=_TLS_PORT if args.internal_tls else PORT,
         command=["sh", f"{_SERVER}/start.sh"],
         env={"HOME": "/opt/app-root/src"},
         mounts=[
@@ -88,6 +101,7 @@ def _pod(args: FrontendArgs, server: Input[str], account: Input[str]) -> kube.Po
             volumes.scratch("/run", "16Mi"),
             volumes.scratch("/var/lib/nginx/tmp"),
             volumes.scratch("/var/log/nginx", "16Mi"),
+            *([serving.mount("frontend")] if args.internal_tls else []),
         ],
         service_account=account,
         startup=probes.tcp(PORT, period=2, failures=60),

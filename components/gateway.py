@@ -1,13 +1,13 @@
 """Gateway tier: the LiteLLM proxy, its schema migration, Service and Route."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift, parts, probes, revision, volumes, wiring
+from components import kube, openshift, parts, probes, revision, serving, trust, volumes, wiring
 from components.naming import GATEWAY_ROUTE
 from components.server import authority_files
 from components.wiring import Pods, Target
@@ -18,6 +18,12 @@ REQUEST_SECONDS = 600
 _ROUTE_SECONDS = REQUEST_SECONDS + 10
 _DRAIN_SECONDS = 10
 _GRACE_SECONDS = REQUEST_SECONDS + _DRAIN_SECONDS + 10
+
+# Arguments of redis-py, by the names under which LiteLLM takes them from the environment. Any value of the first turns
+# TLS on in 1.81.0, and without the last, redis-py takes a certificate for any name.
+_REDIS_TLS = {"REDIS_SSL": "true", "REDIS_SSL_CA_CERTS": trust.FILE, "REDIS_SSL_CHECK_HOSTNAME": "true"}
+
+_SERVE_TLS = ("--ssl_certfile_path", serving.CERTIFICATE, "--ssl_keyfile_path", serving.KEY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +38,20 @@ class GatewayArgs:
     image: str
     size: kube.Size
     host: str
+    tls: openshift.Tls
+    internal_tls: bool
     database: Resource
     database_identity: Input[str]
     database_url: Target[Output[str]]
     database_authority: k8s.core.v1.VolumeProjectionArgs | None
-    redis_host: Target[Output[str]]
-    redis_port: Input[int]
+    redis_host: Target[str] | Target[Output[str]]
+    redis_port: int
     redis_password: Output[str]
+    redis_tls: bool
     master_key: Output[str]
     salt_key: Output[str]
     ui_password: Output[str]
+    trust: trust.Trust
 
 
 class Gateway(ComponentResource):
@@ -82,17 +92,21 @@ class Gateway(ComponentResource):
             # Pods only check the schema; they must not start on an old one.
             opts=scope.workload(self, "litellm", depends_on=[migration]),
         )
-        service = parts.service(name, scope, "litellm", PORT, child)
+        service = parts.service(name, scope, "litellm", PORT, child, tls=args.internal_tls)
         parts.budget(name, scope, "litellm", args.size, child)
         entered = openshift.route(
             f"{name}-route",
             metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, _ROUTE_SECONDS)),
             host=args.host,
             service=service,
+            tls=args.tls,
             opts=scope.workload(self),
         )
         self.service = service.address
-        self.internal_url = replace(service, address=Output.format("http://{0}:{1}", self.service, PORT))
+        url = Output.format("http://{0}:{1}", self.service, PORT)
+        if args.internal_tls:
+            url = Output.format("https://{0}:{1}", serving.host(self.service, scope.namespace), PORT)
+        self.internal_url = replace(service, address=url)
         self.env_secret = env.metadata.name
         migrating = args.database_url.called_by(Pods("litellm-migration"))
         self.edges = [entered, migrating, *wiring.calls("litellm", args)]
@@ -121,14 +135,21 @@ def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
         "UI_USERNAME": "admin",
         "UI_PASSWORD": args.ui_password,
         "REDIS_HOST": args.redis_host.address,
-        "REDIS_PORT": Output.format("{0}", args.redis_port),
+        "REDIS_PORT": str(args.redis_port),
         "REDIS_PASSWORD": args.redis_password,
+        **(_REDIS_TLS if args.redis_tls else {}),
     }
 
 
-def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, Input[str]], **more: Any) -> kube.Pod:  # noqa: ANN401 (the fields of kube.Pod, which checks them)
+def _pod(
+    tier: GatewayArgs,
+    pods: Mapping[str, Input[str]],
+    plain: Mapping[str, Input[str]],
+    more_mounts: Sequence[volumes.Mount] = (),
+    **more: Any,  # noqa: ANN401 (the fields of kube.Pod, which checks them)
+) -> kube.Pod:
     """What the proxy and its migration share: image, environment, directories."""
-    return kube.Pod(
+    pod = kube.Pod(
         image=tier.image,
         service_account=pods["account"],
         env={
@@ -147,9 +168,11 @@ def _pod(tier: GatewayArgs, pods: Mapping[str, Input[str]], plain: Mapping[str, 
             volumes.scratch("/tmp", "512Mi"),
             volumes.scratch("/var/lib/litellm", "256Mi"),
             *authority_files(tier.database_authority),
+            *more_mounts,
         ],
         **more,
     )
+    return trust.trusting(pod, tier.trust)
 
 
 def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
@@ -166,6 +189,7 @@ def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
 
 
 def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
+    tls = args.internal_tls
     return _pod(
         args,
         pods,
@@ -179,11 +203,14 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         size=args.size,
         port=PORT,
         env_from=[pods["env"]],
-        args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT)],
+        # What the image's own entry point executes; named, since trust.sh has to know it.
+        command=["litellm"],
+        args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT), *(_SERVE_TLS if tls else [])],
+        more_mounts=[serving.mount("litellm")] if tls else [],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
-        startup=probes.http("/health/readiness", PORT, failures=30),
-        readiness=probes.http("/health/readiness", PORT, timeout=8),
-        liveness=probes.http("/health/liveliness", PORT, period=15, failures=5),
+        startup=probes.http("/health/readiness", PORT, tls=tls, failures=30),
+        readiness=probes.http("/health/readiness", PORT, tls=tls, timeout=8),
+        liveness=probes.http("/health/liveliness", PORT, tls=tls, period=15, failures=5),
         # SIGTERM closes the socket at once: the pod leaves the Service first.
         before_stop=["sleep", str(_DRAIN_SECONDS)],
         grace_seconds=_GRACE_SECONDS,

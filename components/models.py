@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, parts, revision, volumes, wiring
+from components.trust import Trust, trusting
 from components.wiring import Target
 
 DECLARED = "/etc/litemaas-models"
@@ -78,6 +79,7 @@ class ModelsArgs:
     env_secret: Input[str]
     models: Sequence[ModelArgs]
     retired: Sequence[str]
+    trust: Trust
 
 
 class Models(ComponentResource):
@@ -120,7 +122,7 @@ class Models(ComponentResource):
 def _registration(
     args: ModelsArgs, account: Input[str], carriers: Mapping[str, Input[str]], script: Input[str]
 ) -> kube.Pod:
-    return kube.Pod(
+    pod = kube.Pod(
         name="registration",
         image=args.image,
         service_account=account,
@@ -135,6 +137,7 @@ def _registration(
         secret_env={"LITELLM_MASTER_KEY": (args.env_secret, "LITELLM_MASTER_KEY")},
         mounts=[volumes.config_files("script", "/opt/litemaas", script), *declared(carriers)],
     )
+    return trusting(pod, args.trust)
 
 
 def declared(carriers: Mapping[str, Input[str]]) -> list[volumes.Mount]:

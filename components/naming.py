@@ -4,7 +4,7 @@ OpenShift itself would name a Route's host this way, so all URLs are known at
 preview, before anything exists.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -25,6 +25,11 @@ class Addresses:
     def host(self, route: str) -> str:
         """The host of ``route``, without scheme."""
         return f"{route}-{self.namespace}.{self.domain}"
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts of all Routes."""
+        return [self.host(route) for route in (PORTAL_ROUTE, GATEWAY_ROUTE, API_ROUTE)]
 
     @property
     def portal(self) -> str:
@@ -56,16 +61,20 @@ class Addresses:
         if url == KUBERNETES:
             return Target(address=url, peer=Place.API_SERVER, port=None)
         parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".")
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        if host.endswith(f".{self.domain}"):
-            return Target(address=url, peer=Place.ROUTER, port=port)
-        namespace = self._namespace(host)
+        return replace(self.server(parts.hostname or "", port), address=url)
+
+    def server(self, host: str, port: int) -> Target[str]:
+        """``host``, with who answers there on ``port``."""
+        name = host.rstrip(".")
+        if name.endswith(f".{self.domain}"):
+            return Target(address=host, peer=Place.ROUTER, port=port)
+        namespace = self._namespace(name)
         if namespace is None:
-            return Target(address=url, peer=Place.ANYWHERE, port=port)
+            return Target(address=host, peer=Place.ANYWHERE, port=port)
         # The port is the Service's; that of the pods behind it, which counts, is not known here.
         peer = Place.NEIGHBOURS if namespace == self.namespace else Namespace(namespace)
-        return Target(address=url, peer=peer, port=None)
+        return Target(address=host, peer=peer, port=None)
 
     def _namespace(self, host: str) -> str | None:
         """Where the Service called ``host`` lies; None for a name outside the cluster."""

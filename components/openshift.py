@@ -1,10 +1,11 @@
-"""Typed builders for OpenShift's own kinds, which Pulumi only knows as CustomResource.
+"""Typed builders for OpenShift's own kinds and cert-manager's, which Pulumi only knows as CustomResource.
 
 OpenShift's API servers drop zero values silently, after which Pulumi would plan the
 same update for ever (openshift-apis.md section 3): what is empty is left out here.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
 from pulumi import CustomResource, Input, Output, ResourceOptions
@@ -17,6 +18,18 @@ _ADMITTED = 'jsonpath={.status.ingress[0].conditions[?(@.type=="Admitted")].stat
 # The portal asks for these two; without the restriction anybody could ask this
 # client, which never prompts, for user:full (openshift-apis.md section 3.3).
 PORTAL_SCOPES = ("user:info", "user:check-access")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """TLS of a Route: ``certificate`` is a Secret's name (None: the router's own certificate)."""
+
+    termination: str = "edge"
+    certificate: Input[str] | None = None
+
+    def spec(self) -> dict[str, object]:
+        own = {"externalCertificate": {"name": self.certificate}} if self.certificate is not None else {}
+        return {"termination": self.termination, "insecureEdgeTerminationPolicy": "Redirect", **own}
 
 
 class Manifest(CustomResource):
@@ -55,14 +68,15 @@ def route(
     metadata: k8s.meta.v1.ObjectMetaArgs,
     host: Input[str],
     service: Target[Output[str]],
+    tls: Tls,
     opts: ResourceOptions,
 ) -> Edge:
-    """A Route with edge TLS that redirects plain HTTP; by it the router calls ``service``."""
+    """A Route that redirects plain HTTP to TLS; by it the router calls ``service``."""
     spec = {
         "host": host,
         "to": {"kind": "Service", "name": service.address, "weight": 100},
         "port": {"targetPort": "main"},
-        "tls": {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"},
+        "tls": tls.spec(),
         "wildcardPolicy": "None",
     }
     Manifest(
@@ -103,3 +117,26 @@ def group(
         others = ["users", "metadata.labels", "metadata.annotations"]
         opts = ResourceOptions.merge(opts, ResourceOptions(ignore_changes=others))
     return Manifest(name, api_version="user.openshift.io/v1", kind="Group", metadata=metadata, fields=fields, opts=opts)
+
+
+def certificate(
+    name: str,
+    *,
+    metadata: k8s.meta.v1.ObjectMetaArgs,
+    secret: str,
+    labels: Mapping[str, str],
+    hosts: Sequence[str],
+    issuer: Mapping[str, str],
+    opts: ResourceOptions,
+) -> Manifest:
+    """A Certificate of cert-manager, which writes ``secret``, labels it, and has a new key at each renewal."""
+    spec = {
+        "secretName": secret,
+        "secretTemplate": {"labels": dict(labels)},
+        "dnsNames": list(hosts),
+        "issuerRef": dict(issuer),
+        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+    }
+    return Manifest(
+        name, api_version="cert-manager.io/v1", kind="Certificate", metadata=metadata, fields={"spec": spec}, opts=opts
+    )

@@ -3,7 +3,7 @@
 import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
-from components import kube
+from components import kube, serving
 from components.wiring import Pods, Target
 
 
@@ -18,11 +18,17 @@ def account(name: str, scope: kube.Scope, component: str, opts: ResourceOptions)
     return made.metadata.name
 
 
-def service(name: str, scope: kube.Scope, component: str, port: int, opts: ResourceOptions) -> Target[Output[str]]:
-    """A ClusterIP Service in front of the pods of ``component``; its name is its address."""
+def service(
+    name: str, scope: kube.Scope, component: str, port: int, opts: ResourceOptions, *, tls: bool = False
+) -> Target[Output[str]]:
+    """A ClusterIP Service in front of the pods of ``component``; its name is its address.
+
+    With ``tls`` it asks for a certificate, which is good for another address (``serving.host``).
+    """
+    asked = serving.wanted(component) if tls else {}
     made = k8s.core.v1.Service(
         f"{name}-service",
-        metadata=scope.meta(component, component, kube.SKIP_AWAIT | kube.HEAL),
+        metadata=scope.meta(component, component, kube.SKIP_AWAIT | kube.HEAL | asked),
         spec=kube.service(scope, component, port),
         opts=opts,
     )

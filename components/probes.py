@@ -3,9 +3,11 @@
 import pulumi_kubernetes as k8s
 
 
-def http(path: str, port: int, *, period: int = 10, timeout: int = 5, failures: int = 3) -> k8s.core.v1.ProbeArgs:
-    """An HTTP GET probe; ``period`` and ``timeout`` in seconds."""
-    get = k8s.core.v1.HTTPGetActionArgs(path=path, port=port)
+def http(
+    path: str, port: int, *, tls: bool = False, period: int = 10, timeout: int = 5, failures: int = 3
+) -> k8s.core.v1.ProbeArgs:
+    """An HTTP GET probe; ``period`` and ``timeout`` in seconds. With ``tls`` the kubelet looks at no certificate."""
+    get = k8s.core.v1.HTTPGetActionArgs(path=path, port=port, scheme="HTTPS" if tls else None)
     return k8s.core.v1.ProbeArgs(
         http_get=get, period_seconds=period, timeout_seconds=timeout, failure_threshold=failures
     )

@@ -11,7 +11,7 @@ from components import kube, volumes
 from components.wiring import Edge, Target
 
 PORT = 5432
-# The name under which a private authority's certificate is mounted; the backend takes all of *.crt.
+# The name under which a private authority's certificate is mounted; ``trust`` takes all of *.crt.
 AUTHORITY_FILE = "database.crt"
 _FOLDER = "/etc/litemaas-database"
 
@@ -81,9 +81,8 @@ class Server:
         where: dict[str, Input[str]] = {"PGHOST": self.host.address, "PGPORT": str(self.port)}
         if not self.verified:
             return where | {"PGSSLMODE": "disable"}
-        # "system" are the image's own authorities: libpq knows the word from version 16 on.
-        root = f"{_FOLDER}/{AUTHORITY_FILE}" if self.authority else "system"
-        return where | {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": root}
+        # Against the one file of what pods trust.
+        return where | {"PGSSLMODE": "verify-full"}
 
     def node(self, role: str, password: Output[str], database: str) -> Target[Output[str]]:
         """A URL for node-postgres, which takes the authority from NODE_EXTRA_CA_CERTS."""

@@ -8,10 +8,10 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, parts, revision, volumes, wiring
 from components.models import DECLARED, declared
+from components.trust import Trust, trusting
 from components.wiring import Target
 
 _SCRIPTS = ("verify.py", "verify_client.py", "verify_models.py", "verify_report.py")
-_TRUST = "/etc/litemaas-trust"
 # The Job tries four times, with 70 s between them. All of it has to fit into its time limit, since
 # then a pod that still runs is deleted, and what it said with it.
 _PART_OF_TIME_LIMIT = 10
@@ -28,7 +28,7 @@ class VerificationArgs:
     scope: kube.Scope
     image: str
     size: kube.Size
-    trusted_ca: Input[str]
+    trust: Trust
     tiers: Sequence[Resource]
     revisions: Sequence[Input[str]]
     declarations: Mapping[str, Input[str]]
@@ -63,7 +63,7 @@ class Verification(ComponentResource):
         k8s.batch.v1.Job(
             f"{name}-checks",
             metadata=scope.job_meta("verification"),
-            spec=kube.job(scope, "verification", pod),
+            spec=kube.job(scope, "verification", trusting(pod, args.trust)),
             # All addresses are known long before anything answers there.
             opts=scope.workload(self, depends_on=args.tiers),
         )
@@ -86,7 +86,6 @@ def _pod(args: VerificationArgs, checked: Input[str], scripts: Input[str], accou
             "OAUTH_CALLBACK": args.oauth_callback,
             "NAMESPACE": args.scope.namespace,
             "DECLARED": DECLARED,
-            "TRUST": _TRUST,
             "PATIENCE_SECONDS": str(args.scope.timeout_seconds // _PART_OF_TIME_LIMIT),
             # Read by nobody: another value is another pod template, and that is another Job.
             "REVISION": checked,
@@ -98,7 +97,6 @@ def _pod(args: VerificationArgs, checked: Input[str], scripts: Input[str], accou
         },
         mounts=[
             volumes.config_files("scripts", "/opt/litemaas", scripts),
-            volumes.trust(_TRUST, args.trusted_ca),
             *declared(args.declarations),
         ],
         service_account=account,

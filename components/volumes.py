@@ -53,19 +53,15 @@ def key(config_map: Input[str], key: str, path: str, *, optional: bool = False) 
     )
 
 
+def keys(config_map: Input[str]) -> k8s.core.v1.VolumeProjectionArgs:
+    """All keys of a ConfigMap as files of their names, for ``projected``."""
+    return k8s.core.v1.VolumeProjectionArgs(config_map=k8s.core.v1.ConfigMapProjectionArgs(name=config_map))
+
+
 def secret_key(secret: Input[str], key: str, path: str) -> k8s.core.v1.VolumeProjectionArgs:
     """One key of a Secret as the file ``path``, for ``projected``."""
     items = [k8s.core.v1.KeyToPathArgs(key=key, path=path)]
     return k8s.core.v1.VolumeProjectionArgs(secret=k8s.core.v1.SecretProjectionArgs(name=secret, items=items))
-
-
-def trust(path: str, trusted_ca: Input[str], *more: k8s.core.v1.VolumeProjectionArgs) -> Mount:
-    """Certificate authorities, as far as they are there: the cluster's own (API server, ingress) in the file
-    ``cluster.crt``, those that OpenShift injects into ``trusted_ca`` in ``injected.crt``, and ``more``.
-    """
-    own = key("kube-root-ca.crt", "ca.crt", "cluster.crt", optional=True)
-    injected = key(trusted_ca, "ca-bundle.crt", "injected.crt", optional=True)
-    return projected("trust", path, [own, injected, *more])
 
 
 def claim(name: str, path: str, claim_name: Input[str]) -> Mount:

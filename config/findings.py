@@ -16,7 +16,6 @@ from config.settings import Settings
 _POLICIES = (
     "default-deny",
     "postgres-bootstrap",
-    "redis",
     "litellm",
     "litellm-migration",
     "models",
@@ -52,13 +51,14 @@ def planned(settings: Settings) -> list[Owned]:
         objects += [
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
         ]
+    redis = ("redis",) if settings.redis.mode == "bundled" else ()
     named = {
         **stored.objects(settings),
-        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): ("redis", "litellm", "backend", "frontend"),
+        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres"] if settings.database.mode == "bundled" else []),
-            *("redis", "litellm", "backend", "frontend"),
+            *(*redis, "litellm", "backend", "frontend"),
         ),
         ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(settings),
     }
@@ -78,12 +78,18 @@ def planned(settings: Settings) -> list[Owned]:
 
 def _policies(settings: Settings) -> tuple[str, ...]:
     urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
-    called = [model.endpoint for model in settings.models]
+    called = [urls.target(model.endpoint).peer for model in settings.models]
     if settings.database.external:
-        called.append(f"postgresql://{settings.database.external.host}")
-    served_here = any(urls.target(url).peer is Place.NEIGHBOURS for url in called)
-    database = ("postgres",) if settings.database.mode != "external" else ()
-    return (*_POLICIES, *database, *(["neighbours"] if served_here else []))
+        called.append(urls.target(f"postgresql://{settings.database.external.host}").peer)
+    bundled = settings.redis.mode == "bundled"
+    if not bundled:
+        called.append(urls.server(*settings.redis.server).peer)
+    more = {
+        "postgres": settings.database.mode != "external",
+        "redis": bundled,
+        "neighbours": Place.NEIGHBOURS in called,
+    }
+    return (*_POLICIES, *(name for name, made in more.items() if made))
 
 
 def foreign(found: Iterable[tuple[Owned, Json]], stack: str) -> list[Problem]:

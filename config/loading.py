@@ -12,7 +12,7 @@ from typing import Any
 from pulumi import Config, Output, RunError
 from pulumi.runtime import is_config_secret
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from config.profiles import contradictions
 from config.report import NAMESPACE, Problem, explain, summary
@@ -38,6 +38,16 @@ def load() -> Settings:
                 "write `pulumi config set --secret --path litemaas:secrets.<name>` and make a new value",
             )
         )
+    if _has_private_key(raw) and "exposure" not in hidden:
+        hidden |= {"exposure"}
+        problems.append(
+            Problem(
+                where=f"{NAMESPACE}:exposure.tls.certificate.key",
+                what="stands in the stack file in clear; whoever reads the repository could speak for the portal; "
+                "have key and certificate replaced, and write the new key with "
+                "`pulumi config set --secret --path litemaas:exposure.tls.certificate.key`",
+            )
+        )
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
@@ -49,9 +59,20 @@ def load() -> Settings:
     return settings
 
 
+def _has_private_key(raw: Any) -> bool:
+    """Whether the settings of the Routes, which may have any form here, hold a key of that name or look."""
+    text = json.dumps(raw.get("exposure"))
+    return '"key":' in text or "PRIVATE KEY" in text
+
+
 def secret_values(settings: Settings) -> dict[str, Output[str]]:
     """The secrets that the operator gave, by name, each as a secret Output."""
-    return {name: Output.secret(value.get_secret_value()) for name, value in settings.secrets.given().items()}
+    return {name: secret_text(value) for name, value in settings.secrets.given().items()}
+
+
+def secret_text(value: SecretStr | None) -> Output[str]:
+    """A secret of the settings as a secret Output; of nothing, an empty one."""
+    return Output.secret(value.get_secret_value() if value else "")
 
 
 def _raw() -> dict[str, Any]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pulumi import RunError
+from pulumi import RunError, log
 
-from config import findings, stored
+from components.naming import Addresses
+from config import findings, stored, tls_findings
 from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
@@ -34,10 +35,13 @@ _WORKERS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the cluster knows: its apps domain, and which of our Deployments an autoscaler sizes."""
+    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, and the
+    certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
+    """
 
     domain: str
     autoscaled: frozenset[str]
+    authorities: str
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -53,6 +57,8 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
     if problems or facts is None:
         raise RunError(summary(problems, _headline(stack)))
+    for warning in tls_findings.ending(settings, facts.authorities):
+        log.warn(warning)
     return facts, cluster
 
 
@@ -97,8 +103,14 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
     problems += findings.overcommitted(settings, scalers.result())
     problems += findings.vanished(settings, models.result().get("items", []))
-    facts = Facts(domain=domain, autoscaled=findings.autoscaled(scalers.result())) if domain else None
-    return facts, problems
+    authorities, untrusted = tls_findings.authorities(settings, cluster)
+    problems += [*untrusted, *tls_findings.serving(settings, cluster)]
+    if not domain:
+        return None, problems
+    hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
+    problems += tls_findings.served(settings, cluster, groups, hosts)
+    scaled = findings.autoscaled(scalers.result())
+    return Facts(domain=domain, autoscaled=scaled, authorities=authorities), problems
 
 
 def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:

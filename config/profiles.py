@@ -9,6 +9,7 @@ from typing import Literal
 
 from config.database import OLDEST_POSTGRES, postgres_major
 from config.report import NAMESPACE, Problem
+from config.secrets import is_given
 from config.settings import Settings
 from config.types import quantity
 
@@ -71,6 +72,8 @@ def contradictions(settings: Settings) -> list[Problem]:
         *too_many_connections(settings, where, pods),
         *settings.database.missing_secrets(given_secrets(settings)),
         *_too_old(settings),
+        *_unknown_passwords(settings),
+        *_plain_pods(settings),
     ]
 
 
@@ -89,6 +92,27 @@ def _too_old(settings: Settings) -> list[Problem]:
         f"fixes; the bootstrap Job would refuse it; write an image of version {OLDEST_POSTGRES} or newer"
     )
     return [Problem(where=f"{NAMESPACE}:images.postgres", value=image, what=what)]
+
+
+def _plain_pods(settings: Settings) -> list[Problem]:
+    if settings.exposure.tls.termination == "edge" or settings.tls.internal:
+        return []
+    what = (
+        "needs pods that speak TLS, and these do not: the router would answer 503 to everybody; "
+        "write tls.internal: true too, or termination: edge"
+    )
+    return [Problem(where=f"{NAMESPACE}:exposure.tls.termination", value=settings.exposure.tls.termination, what=what)]
+
+
+def _unknown_passwords(settings: Settings) -> list[Problem]:
+    if settings.redis.mode == "bundled" or is_given(settings.secrets, "redisPassword"):
+        return []
+    what = (
+        f"is missing; the Redis at {settings.redis.host} knows nothing of a generated one and would refuse every call, "
+        "so that limits would hold for each LiteLLM pod alone; write "
+        "`pulumi config set --secret --path litemaas:secrets.redisPassword`"
+    )
+    return [Problem(where=f"{NAMESPACE}:secrets.redisPassword", what=what)]
 
 
 def too_many_connections(settings: Settings, where: str, pods: int) -> list[Problem]:

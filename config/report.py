@@ -76,6 +76,8 @@ def _shown(value: Any) -> str:
         text = json.dumps(value)
     except TypeError:
         text = str(value)
+    if "-----BEGIN" in text:
+        return "(text in PEM)"  # a private key, for all we know
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 

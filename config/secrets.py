@@ -48,7 +48,7 @@ SECRETS: tuple[SecretSpec, ...] = (
         name="redisPassword",
         purpose="Redis, where LiteLLM's replicas share limits",
         consumers="redis, litellm",
-        on_change="both restart; rate-limit counters start anew",
+        on_change="both restart; rate-limit counters start anew. An external Redis has to have it before",
     ),
     SecretSpec(
         name="litellmMasterKey",
@@ -105,6 +105,11 @@ class GivenSecrets(Entry):
         """The values by name, without those left out."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def is_given(secrets: GivenSecrets, name: str) -> bool:
+    """Whether the operator chose the value of ``name``, instead of having one generated."""
+    return name in secrets.given()
 
 
 def _secret_field(spec: SecretSpec) -> tuple[Any, Any]:

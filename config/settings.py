@@ -7,9 +7,12 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from config.access import Access
 from config.database import Database
+from config.exposure import Exposure
 from config.models import Entry, Model, catalogue
+from config.redis import Redis
 from config.secrets import SecretValues
 from config.sizes import Images, Replicas, Storage, TierResources
+from config.trust import Tls, Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
 
 
@@ -73,6 +76,10 @@ class Settings(Entry):
         default=SecretValues(),
         description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",
     )
+    exposure: Exposure = Field(default=Exposure(), description="How portal, gateway and API are seen from outside.")
+    redis: Redis = Field(default=Redis(), description="Where LiteLLM's replicas share limits.")
+    trust: Trust = Field(default=Trust(), description="Certificate authorities that are trusted in addition.")
+    tls: Tls = Field(default=Tls(), description="TLS between pods.")
     protect_data: bool = Field(
         default=True,
         description="Refuse to delete the namespace and everything in it that holds data. Default true. `pulumi destroy` needs false, applied by an `up` first.",

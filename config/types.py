@@ -23,6 +23,7 @@ _LABEL_LENGTH = 63  # RFC 1035
 _NAMESPACE_LENGTH = _LABEL_LENGTH - len("litemaas-api-")
 # Leaves room for that label and a dot in a name of at most 253 characters.
 _DOMAIN_LENGTH = 253 - _LABEL_LENGTH - 1
+_NAME_LENGTH = 253  # RFC 1123
 _SECRET_LENGTH = 16
 _PORTS = 65536
 _FACTORS = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15} | {
@@ -102,6 +103,25 @@ def _model_name(value: str) -> str:
     return value
 
 
+def _object_name(value: str) -> str:
+    if not value or len(value) > _NAME_LENGTH or not all(DNS_LABEL.fullmatch(part) for part in value.split(".")):
+        msg = (
+            "is no name of a Kubernetes object (a-z, 0-9, '-' and '.'); nothing of that name can be there; "
+            "write the one that `oc get` shows"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _host_name(value: str) -> str:
+    if len(value) > _NAME_LENGTH or not all(_is_label(part) for part in value.split(".")):
+        msg = (
+            "is no host name in lower case; nothing would be found there; write the name alone, without scheme and port"
+        )
+        raise ValueError(msg)
+    return value
+
+
 def _endpoint(value: str) -> str:
     match = ENDPOINT.fullmatch(value)
     if match is None:
@@ -151,6 +171,8 @@ Domain = Annotated[str, AfterValidator(_domain)]
 NamespaceName = Annotated[str, AfterValidator(_namespace)]
 UserName = Annotated[str, AfterValidator(_user)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+ObjectName = Annotated[str, AfterValidator(_object_name)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Image = Annotated[str, AfterValidator(_image)]
 Quantity = Annotated[str, AfterValidator(_checked_quantity)]

@@ -12,6 +12,7 @@ Simulated:
 * OAuthClients, Groups and Users are stored and validated; there is no OAuth server.
 * The models' InferenceServices are objects only; no model answers.
 * Volumes are bound at once and hold nothing.
+* Service serving certificates, and those of cert-manager's Certificates, are signed by a double of both operators.
 * OpenShift's SCC admission is imitated by admission policies (a user id range for each
   namespace), and every namespace enforces PodSecurity ``restricted``.
 """

@@ -191,6 +191,7 @@ class Sandbox:
             flags = self.node.controllers_flags() if self.node else []
             self._plane.start("controllers", components.controllers(tools, self.state) + flags)
             self._plane.start("scheduler", components.scheduler(tools, self.state))
+            self._plane.start_service_ca(self.host, record.ports["api"])
             shape.apply_early(client, *files, None if self.node else record.ports["kubelet"])
             if self.node:
                 self.node.start(client, record.ports, self._plane.wait)
@@ -202,6 +203,8 @@ class Sandbox:
             self._plane.wait("the nodes to be ready", lambda: all(self.nodes().values()))
             root = "/api/v1/namespaces/private-ai/configmaps/kube-root-ca.crt"
             self._plane.wait("the controllers to work", lambda: bool(client.request("GET", root)))
+            bundle = "/api/v1/namespaces/default/configmaps/openshift-service-ca.crt"
+            self._plane.wait("the service-ca double to work", lambda: bool(client.request("GET", bundle)))
         record.save(self.state, complete=True)
 
     def _stop(self) -> list[str]:

@@ -12,7 +12,7 @@ from sandbox.toolchain import Toolchain
 
 # In the order in which they are stopped: the store last.
 SIMULATED = ("kwok", "kubelet")
-COMPONENTS = (*SIMULATED, "scheduler", "controllers", "apiserver", "etcd")
+COMPONENTS = (*SIMULATED, "service-ca", "scheduler", "controllers", "apiserver", "etcd")
 PORT_OF = {"etcd": "etcd", "apiserver": "api", "kubelet": "kubelet", "registry": "registry"}
 
 
@@ -41,10 +41,16 @@ class ControlPlane:
             schema = "apis/route.openshift.io/v1"
             self.wait("Routes to be served", lambda: schema in client.request("GET", "/openapi/v3")["paths"])
         self.start("kwok", components.kwok(tools, self._state, routes=routes))
-        command = [sys.executable, "-m", "sandbox.kubelet", f"--state={self._state}"]
-        command += [f"--port={ports['kubelet']}", f"--api-port={ports['api']}"]
-        own = os.environ | {"PYTHONPATH": str(paths.CHECKOUT)}
-        self.components["kubelet"].start(command, own)
+        self._start_own("kubelet", f"--port={ports['kubelet']}", f"--api-port={ports['api']}")
+
+    def start_service_ca(self, host: str, port: int) -> None:
+        """Start the double of OpenShift's service-ca operator."""
+        self._start_own("service-ca", f"--api-host={host}", f"--api-port={port}")
+
+    def _start_own(self, name: str, *options: str) -> None:
+        """Start a component that is a module of this package."""
+        command = [sys.executable, "-m", f"sandbox.{name.replace('-', '')}", f"--state={self._state}", *options]
+        self.components[name].start(command, os.environ | {"PYTHONPATH": str(paths.CHECKOUT)})
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float = 30) -> None:
         """Poll until ready; a refusal counts as not yet.

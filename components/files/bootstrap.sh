@@ -2,7 +2,7 @@
 # Makes what both applications need in PostgreSQL: two databases, two roles that own nothing else,
 # and the extension. Safe to repeat: it also sets the passwords, so a changed one takes effect.
 # With ROLES=ready all of that exists already: it is only looked at, with the roles' own logins.
-# In: PGHOST PGPORT PGSSLMODE (PGSSLROOTCERT), ROLES, {PORTAL,GATEWAY}_{DATABASE,ROLE,PASSWORD};
+# In: PGHOST PGPORT PGSSLMODE PGSSLROOTCERT, ROLES, {PORTAL,GATEWAY}_{DATABASE,ROLE,PASSWORD};
 # managed: PGUSER PGPASSWORD and ADMIN_DATABASE, where that user may connect.
 set -euo pipefail
 export LC_ALL=C PGCONNECT_TIMEOUT=10 PGAPPNAME=litemaas-bootstrap

@@ -3,4 +3,17 @@
 set -eu
 ln -sf /dev/stdout /var/log/nginx/access.log
 ln -sf /dev/stderr /var/log/nginx/error.log
+# A renewed certificate is on the disk within a minute; nginx reads it when it is told to, and drops no connection.
+certificate=/etc/litemaas-serving/tls.crt
+if [ -e "$certificate" ]; then
+  seen=$(cksum < "$certificate")
+  (
+    while sleep 60; do
+      now=$(cksum < "$certificate") || continue
+      if [ "$now" != "$seen" ]; then
+        nginx -s reload && seen=$now
+      fi
+    done
+  ) &
+fi
 exec nginx -g "daemon off;"

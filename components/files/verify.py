@@ -1,8 +1,8 @@
 """Checks through the public Routes that what was deployed works for users; the last step of `up`.
 
 In: PORTAL_URL, API_URL, GATEWAY_URL, OAUTH_ISSUER, OAUTH_CLIENT_ID, OAUTH_CALLBACK, NAMESPACE,
-LITELLM_MASTER_KEY, ADMIN_API_KEY, DECLARED (a directory of <name>.json, may be absent), TRUST (a
-directory of *.crt), PATIENCE_SECONDS. Out: a line whenever it waits, at the end a table with what
+LITELLM_MASTER_KEY, ADMIN_API_KEY, DECLARED (a directory of <name>.json, may be absent),
+SSL_CERT_FILE (what is trusted), PATIENCE_SECONDS. Out: a line whenever it waits, at the end a table with what
 was seen, the likely cause and what to do; exit code 1 if any check failed. No secret is printed.
 """
 
@@ -202,7 +202,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     report = Report(float(env["PATIENCE_SECONDS"]), [env["LITELLM_MASTER_KEY"], env["ADMIN_API_KEY"]])
     try:
-        check(report, Installation(Client(pathlib.Path(env["TRUST"])), env))
+        check(report, Installation(Client(), env))
     except SystemExit:
         report.rows.append(Row("what is left", SKIPPED, "stopped from outside: the Job's time limit, or its deletion"))
     print(report.table(), flush=True)

@@ -53,17 +53,13 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """``trust`` is a directory of PEM files (*.crt), trusted beside the system's own authorities."""
+    """Trusts the authorities in the file that SSL_CERT_FILE names: those that every other pod trusts."""
 
-    def __init__(self, trust):
+    def __init__(self):
         context = ssl.create_default_context()
         # Python 3.13 and newer refuse authorities over details of their form that browsers, curl and
         # the portal's Node.js accept; chain, name and dates are verified in any case.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        for file in sorted(trust.glob("*.crt")):
-            text = file.read_text(encoding="utf-8")
-            if "BEGIN CERTIFICATE" in text:
-                context.load_verify_locations(cadata=text)
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Stay())
 
     def ask(self, method, url, body=None, headers=None, seconds=REQUEST_SECONDS):
@@ -95,7 +91,7 @@ def _unreachable(url, error, seconds):
         return Problem(
             f"the certificate of {host} is not trusted: {reason.verify_message}",
             "the ingress certificate is not for this name, or its authority is not one that the cluster hands out",
-            "name the authority in trustedCA of `oc edit proxy/cluster`, or give the ingress controller another certificate",
+            "name the authority in litemaas:trust.caBundle, or in trustedCA of `oc edit proxy/cluster`, or give the ingress controller another certificate",
         )
     if isinstance(reason, socket.gaierror):
         return Problem(

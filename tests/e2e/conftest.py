@@ -44,6 +44,7 @@ ORDER = (
     "test_rolling_updates",
     "test_database_failures",
     "test_wrong_settings",
+    "test_tls",
 )
 measured: list[str] = []
 

@@ -158,13 +158,11 @@ def start(tmp_path: Path, wait_exit: int) -> subprocess.CompletedProcess:
     )
     (tmp_path / "bin" / "node").chmod(0o755)
     text = (FILES / "start-backend.sh").read_text()
-    for old, new in (("/etc/litemaas-trust", f"{tmp_path}/trust"), ("cd /app", f"cd {tmp_path}/app")):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    (tmp_path / "start.sh").write_text(text)
+    assert text.count("cd /app") == 1
+    (tmp_path / "start.sh").write_text(text.replace("cd /app", f"cd {tmp_path}/app"))
     return subprocess.run(
         ["sh", str(tmp_path / "start.sh")],
-        env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "NODE_EXTRA_CA_CERTS": f"{tmp_path}/ca.pem"},
+        env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"},
         capture_output=True,
         text=True,
         timeout=20,
@@ -188,18 +186,6 @@ def test_the_server_is_not_started_when_the_wait_failed(tmp_path):
     assert "index.js" not in result.stdout
 
 
-def test_all_certificates_that_are_there_end_in_one_file(tmp_path):
-    (tmp_path / "trust").mkdir()
-    (tmp_path / "trust" / "cluster.crt").write_text("-- cluster\n")
-    (tmp_path / "trust" / "injected.crt").write_text("-- injected\n")
-    assert start(tmp_path, 0).returncode == 0
-    assert (tmp_path / "ca.pem").read_text() == "-- cluster\n-- injected\n"
-
-
-def test_a_start_without_any_certificate_goes_on(tmp_path):
-    assert "no certificate authorities found" in start(tmp_path, 0).stdout
-
-
-@pytest.mark.parametrize("name", ["start-backend.sh", "start-frontend.sh"])
+@pytest.mark.parametrize("name", ["start-backend.sh", "start-frontend.sh", "trust.sh"])
 def test_start_scripts_are_valid_for_a_plain_shell(name):
     subprocess.run(["sh", "-n", str(FILES / name)], check=True)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 from pulumi import RunError
 
+from components import trust
 from config import findings
 from sandbox.node import certificates
 from tests import harness
@@ -84,7 +85,7 @@ def test_each_client_verifies_the_server_in_its_own_words(authority):
         "gateway": "sslmode=require&sslaccept=strict&sslcert=/etc/litemaas-database/database.crt",
     }
     job = harness.env(one.one("Job", "database-bootstrap"))
-    assert (job["PGSSLMODE"], job["PGSSLROOTCERT"]) == ("verify-full", "/etc/litemaas-database/database.crt")
+    assert (job["PGSSLMODE"], job["PGSSLROOTCERT"]) == ("verify-full", trust.FILE)
 
 
 def test_the_private_authority_is_a_file_of_every_client(authority):
@@ -92,10 +93,10 @@ def test_the_private_authority_is_a_file_of_every_client(authority):
     assert one.one("ConfigMap", "database-authority").inputs["data"] == {"ca.crt": authority}
     found = {"name": "database-authority-auto", "items": [{"key": "ca.crt", "path": "database.crt"}]}
     for kind, name, folder in (
-        ("Job", "database-bootstrap", "/etc/litemaas-database"),
         ("Job", "gateway-migration", "/etc/litemaas-database"),
         ("Deployment", "litellm", "/etc/litemaas-database"),
-        # All *.crt of this folder become NODE_EXTRA_CA_CERTS.
+        # All *.crt of this folder become one file.
+        ("Job", "database-bootstrap", "/etc/litemaas-trust"),
         ("Deployment", "backend", "/etc/litemaas-trust"),
     ):
         client = one.one(kind, name)
@@ -106,7 +107,7 @@ def test_the_private_authority_is_a_file_of_every_client(authority):
 def test_without_a_private_authority_the_well_known_ones_verify():
     one = run(external())
     assert urls(one)["gateway"] == "sslmode=require&sslaccept=strict"
-    assert harness.env(one.one("Job", "database-bootstrap"))["PGSSLROOTCERT"] == "system"
+    assert harness.env(one.one("Job", "database-bootstrap"))["PGSSLROOTCERT"] == trust.FILE
     assert not one.find("ConfigMap", "database-authority")
 
 
@@ -287,12 +288,13 @@ def test_the_operators_certificate_is_verified_by_every_client():
     assert urls(one)["backend"] == "sslmode=verify-full"
     assert urls(one)["gateway"].endswith("sslcert=/etc/litemaas-database/database.crt")
     found = {"name": "postgres-ca", "items": [{"key": "ca.crt", "path": "database.crt"}]}
-    for kind, name in (("Job", "database-bootstrap"), ("Job", "gateway-migration"), ("Deployment", "litellm")):
+    for kind, name in (("Job", "gateway-migration"), ("Deployment", "litellm")):
         volumes = {each["name"]: each for each in (one.one(kind, name).pod or {})["volumes"]}
         # One key of it: the authority's own key lies beside it.
         assert volumes["database-authority"]["projected"]["sources"] == [{"secret": found}], name
-    backend = {each["name"]: each for each in (one.one("Deployment", "backend").pod or {})["volumes"]}
-    assert {"secret": found} in backend["trust"]["projected"]["sources"]
+    for kind, name in (("Job", "database-bootstrap"), ("Deployment", "backend")):
+        volumes = {each["name"]: each for each in (one.one(kind, name).pod or {})["volumes"]}
+        assert {"secret": found} in volumes["trust"]["projected"]["sources"], name
     hosts = harness.env(one.one("Job", "database-bootstrap"))
     assert hosts["PGHOST"] == "postgres-rw"
 

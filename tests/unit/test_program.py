@@ -279,7 +279,7 @@ def test_only_addresses_are_named(run):
 
 def test_every_reference_to_a_secret_or_config_map_leads_to_one(run):
     made = {one.metadata.get("name", f"{one.name}-auto") for one in run.manifests}
-    made |= {"kube-root-ca.crt"}  # in every namespace of OpenShift
+    made |= {"kube-root-ca.crt", "openshift-service-ca.crt"}  # in every namespace of OpenShift
     for workload in run.workloads:
         references = [
             (path, value)

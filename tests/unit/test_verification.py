@@ -160,13 +160,6 @@ def test_it_is_told_public_addresses_only(demo):
     assert [env["OAUTH_CALLBACK"]] == demo.one("OAuthClient").inputs["redirectURIs"]
 
 
-def test_it_trusts_what_the_backend_trusts(run):
-    def trusted(kind, name):
-        return next(one for one in (run.one(kind, name).pod or {})["volumes"] if one["name"] == "trust")
-
-    assert trusted("Job", JOB) == trusted("Deployment", "backend")
-
-
 def test_all_of_its_scripts_are_there(demo):
     scripts = demo.one("ConfigMap", "verification-scripts").inputs["data"]
     assert set(scripts) == {file.name for file in kube.FILES.glob("verify*.py")}

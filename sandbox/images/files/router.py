@@ -3,12 +3,15 @@
 
 Twice a second it reads Routes and Services, writes HAProxy's configuration anew when it
 changed, and tells each Route's status what a real router would. Served: edge and reencrypt
-TLS, plain HTTP, paths, the insecure policies, the timeout annotation. Refused, and said so
-in the status: passthrough, and a host that an older Route of another namespace has.
+TLS, certificates in Secrets that it may read, plain HTTP, paths, the insecure policies, the
+timeout annotation. Refused, and said so in the status: passthrough, a host that an older Route
+of another namespace has, and a Secret that it may not read.
 
-In: ROUTER_DOMAIN; /etc/router/tls.pem (certificate and key); a service account's token.
+In: ROUTER_DOMAIN; /etc/router/tls.pem (certificate and key); /etc/service-ca/service-ca.crt, by
+which pods are verified; a service account's token.
 """
 
+import base64
 import json
 import os
 import signal
@@ -23,6 +26,8 @@ from typing import Any
 Object = dict[str, Any]
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CONFIG = Path("/tmp/haproxy.cfg")
+CERTIFICATES = Path("/tmp/certificates")
+SERVICE_CA = "/etc/service-ca/service-ca.crt"
 ROUTES = "/apis/route.openshift.io/v1"
 NAME = "default"
 PERIOD_SECONDS = 0.5
@@ -84,22 +89,25 @@ def backend(route: Object, service: Object) -> str:
     tls = route["spec"].get("tls", {})
     timeout = route["metadata"].get("annotations", {}).get(TIMEOUT)
     server = f"{service['spec']['clusterIP']}:{service_port(route, service)}"
+    name = f"{route['spec']['to']['name']}.{route['metadata']['namespace']}.svc"
+    verified = f" ssl verify required ca-file {SERVICE_CA} verifyhost {name} sni str({name})"
     lines = [
         f"backend {key(route)}",
         "  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
         "  http-request set-header X-Forwarded-Host %[req.hdr(host)]",
         *([f"  timeout server {timeout}"] if timeout else []),
-        f"  server service {server}" + (" ssl verify none" if tls.get("termination") == "reencrypt" else ""),
+        f"  server service {server}" + (verified if tls.get("termination") == "reencrypt" else ""),
     ]
     return "\n".join(lines) + "\n"
 
 
-def render(routes: list[Object], services: dict[tuple[str, str], Object]) -> str:
+def render(routes: list[Object], services: dict[tuple[str, str], Object], pairs: dict[str, str] | None = None) -> str:
     """The whole configuration.
 
     Args:
         routes: the Routes to serve.
         services: by namespace and name.
+        pairs: the files with certificates of Routes, and what changes with their content.
     """
     plain, secure, backends = [], [], []
     # Longer paths first: the first rule that matches wins.
@@ -122,7 +130,9 @@ def render(routes: list[Object], services: dict[tuple[str, str], Object]) -> str
         backends.append(backend(route, service))
     # Redirects must stand before the choice of a backend.
     plain.sort(key=lambda line: "redirect" not in line)
-    front = "frontend https\n  bind :8443 ssl crt /etc/router/tls.pem alpn h2,http/1.1\n"
+    own = "".join(f" crt {file}" for file in pairs or {})
+    changed = "".join(f"  # {file}: {content}\n" for file, content in (pairs or {}).items())
+    front = f"frontend https\n  bind :8443 ssl crt /etc/router/tls.pem{own} alpn h2,http/1.1\n{changed}"
     return "".join([HEAD, *plain, front, *secure, *backends])
 
 
@@ -201,6 +211,28 @@ class Proxy:
             self._process = subprocess.Popen(["haproxy", "-W", "-db", "-f", str(CONFIG)])
 
 
+def own_certificates(routes: list[Object], cluster: Cluster) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """Files with the certificates that Routes name, with the version of each, and the Routes whose Secret is no use."""
+    pairs: dict[str, str] = {}
+    refused: dict[str, tuple[str, str]] = {}
+    for route in routes:
+        name = route["spec"].get("tls", {}).get("externalCertificate", {}).get("name")
+        if not name:
+            continue
+        space = route["metadata"]["namespace"]
+        try:
+            secret = cluster.request(f"/api/v1/namespaces/{space}/secrets/{name}")
+            text = "".join(base64.b64decode(secret["data"][each]).decode() for each in ("tls.crt", "tls.key"))
+        except (urllib.error.HTTPError, KeyError) as problem:
+            refused[key(route)] = "ExternalCertificateValidationFailed", f"secret {name}: {problem}"
+            continue
+        CERTIFICATES.mkdir(mode=0o700, exist_ok=True)
+        file = CERTIFICATES / f"{space}_{name}.pem"
+        file.write_text(text)
+        pairs[str(file)] = secret["metadata"]["resourceVersion"]
+    return pairs, refused
+
+
 def step(cluster: Cluster, proxy: Proxy, domain: str) -> None:
     """One round. Raises OSError when the API server does not answer."""
     routes = cluster.request(f"{ROUTES}/routes")["items"]
@@ -210,8 +242,9 @@ def step(cluster: Cluster, proxy: Proxy, domain: str) -> None:
         meta = route["metadata"]
         route["spec"]["host"] = f"{meta['name']}-{meta['namespace']}.{domain}"
         cluster.request(path_of(route), {"spec": {"host": route["spec"]["host"]}})
-    refused = refusals(routes)
-    proxy.load(render([each for each in routes if key(each) not in refused], services))
+    pairs, unreadable = own_certificates(routes, cluster)
+    refused = unreadable | refusals(routes)
+    proxy.load(render([each for each in routes if key(each) not in refused], services, pairs))
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for route in routes:
         if wanted := status(route, refused.get(key(route)), domain, now):

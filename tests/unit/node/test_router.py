@@ -1,5 +1,9 @@
 """The router: which Routes are served, how, and what their status says."""
 
+import base64
+import email.message
+import urllib.error
+from pathlib import Path
 from typing import Any
 
 from sandbox.images.files import router
@@ -47,9 +51,45 @@ def test_the_timeout_annotation_reaches_the_backend():
     assert "  timeout server 310s\n" in router.backend(one, services()["one", "web"])
 
 
-def test_reencrypt_speaks_tls_to_the_pod():
+def test_reencrypt_speaks_tls_to_the_pod_and_verifies_it_for_the_name_of_its_service():
     text = router.backend(route(tls={"termination": "reencrypt"}), services()["one", "web"])
-    assert "ssl verify none" in text
+    assert (
+        "ssl verify required ca-file /etc/service-ca/service-ca.crt verifyhost web.one.svc sni str(web.one.svc)" in text
+    )
+
+
+class SecretsDouble(router.Cluster):
+    """A test double of the API server: knows one Secret, and refuses another."""
+
+    def __init__(self) -> None:
+        pass
+
+    def request(self, path: str, patch: Any = None) -> dict[str, Any]:
+        if not path.endswith("/good"):
+            raise urllib.error.HTTPError(path, 403, "Forbidden", email.message.Message(), None)
+        data = {"tls.crt": base64.b64encode(b"cert\n").decode(), "tls.key": base64.b64encode(b"key\n").decode()}
+        return {"metadata": {"resourceVersion": "7"}, "data": data}
+
+
+def own(name: str) -> dict[str, Any]:
+    return route(name, tls={**EDGE, "externalCertificate": {"name": name}})
+
+
+def test_a_certificate_in_a_secret_is_served_beside_the_routers_own_and_a_new_one_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(router, "CERTIFICATES", tmp_path / "certificates")
+    pairs, refused = router.own_certificates([own("good"), route()], SecretsDouble())
+    file = str(tmp_path / "certificates" / "one_good.pem")
+    assert (pairs, refused) == ({file: "7"}, {})
+    assert Path(file).read_text() == "cert\nkey\n"
+    text = router.render([own("good")], services(), pairs)
+    assert f"crt /etc/router/tls.pem crt {file} alpn" in text
+    assert text != router.render([own("good")], services(), {file: "8"})
+
+
+def test_a_secret_that_may_not_be_read_is_said_in_the_status():
+    pairs, refused = router.own_certificates([own("secret")], SecretsDouble())
+    assert pairs == {}
+    assert refused["one_secret"][0] == "ExternalCertificateValidationFailed"
 
 
 def test_longer_paths_come_first_and_match_whole_steps():

@@ -61,12 +61,11 @@ def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
     """Starts the script against a double."""
 
     def run(double: InstallationDouble, patience: float = 0, **changed: str) -> subprocess.Popen[str]:
-        declared, trust = tmp_path / "declared", tmp_path / "trust"
-        for folder in (declared, trust):
-            folder.mkdir(exist_ok=True)
+        declared = tmp_path / "declared"
+        declared.mkdir(exist_ok=True)
         for model in double.models:
             (declared / f"{model['model']}.json").write_text(json.dumps(model))
-        places = {"DECLARED": str(declared), "TRUST": str(trust), "PATIENCE_SECONDS": str(patience)}
+        places = {"DECLARED": str(declared), "PATIENCE_SECONDS": str(patience)}
         return subprocess.Popen(
             [sys.executable, "-B", str(FILES / "verify.py")],
             env={**double.environment(), **places, **changed},

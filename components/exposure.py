@@ -1,0 +1,116 @@
+"""Exposure tier: the certificate of the Routes, and the router's right to read it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi_kubernetes as k8s
+from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
+
+from components import kube, openshift
+
+# The only reader; it reads no other Secret of the namespace.
+_ROUTER = ("router", "openshift-ingress")
+# What cert-manager is told to write into.
+_ISSUED = "litemaas-route-tls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A certificate of the stack file; the key is secret."""
+
+    certificate: str
+    key: Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A Secret in the namespace that somebody else fills."""
+
+    secret: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """A certificate that cert-manager obtains from an issuer of this name and kind."""
+
+    issuer: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureArgs:
+    """``hosts`` of the Routes; ``certificate`` None stands for the router's own."""
+
+    scope: kube.Scope
+    termination: str
+    hosts: Sequence[str]
+    certificate: Given | Kept | Issued | None
+
+
+class Exposure(ComponentResource):
+    """How Routes speak TLS (``tls``); ``certificate`` names a Secret, or none."""
+
+    certificate: Output[str]
+
+    def __init__(self, name: str, args: ExposureArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("litemaas:index:Exposure", name, None, opts)
+        own = _readable(name, args, self) if args.certificate else None
+        self.tls = openshift.Tls(termination=args.termination, certificate=own)
+        self.certificate = own or Output.from_input("")
+        self.register_outputs({"certificate": self.certificate})
+
+
+def _readable(name: str, args: ExposureArgs, parent: Resource) -> Output[str]:
+    """The name of the Secret, once the router may read it.
+
+    OpenShift's API server looks at Secret and rights when it is given a Route, in a preview too. So the name is
+    made of what preview knows only of objects that are there, their ids: until then it does not try the Route.
+    """
+    opts = ResourceOptions(parent=parent)
+    secret, *made = _secret(name, args, parent)
+    rule = k8s.rbac.v1.PolicyRuleArgs(
+        api_groups=[""], resources=["secrets"], resource_names=[secret], verbs=["get", "list", "watch"]
+    )
+    role = k8s.rbac.v1.Role(f"{name}-reader", metadata=args.scope.meta("exposure"), rules=[rule], opts=opts)
+    account, namespace = _ROUTER
+    binding = k8s.rbac.v1.RoleBinding(
+        f"{name}-reader",
+        metadata=args.scope.meta("exposure"),
+        role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=role.metadata.name),
+        subjects=[k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=account, namespace=namespace)],
+        opts=opts,
+    )
+    return Output.all(secret, role.id, binding.id, *made).apply(lambda found: str(found[0]))
+
+
+def _secret(name: str, args: ExposureArgs, parent: Resource) -> list[Input[str]]:
+    """The name of the Secret, and behind it the ids of what is made for it."""
+    opts = ResourceOptions(parent=parent)
+    match args.certificate:
+        case Given(certificate=certificate, key=key):
+            pair = k8s.core.v1.Secret(
+                f"{name}-certificate",
+                metadata=args.scope.meta("exposure"),
+                type="kubernetes.io/tls",
+                immutable=True,
+                string_data={"tls.crt": Output.secret(certificate), "tls.key": key},
+                opts=opts,
+            )
+            return [pair.metadata.name, pair.id]
+        case Issued(issuer=issuer, kind=kind):
+            issued = openshift.certificate(
+                f"{name}-certificate",
+                metadata=args.scope.meta(
+                    "exposure", _ISSUED, args.scope.awaited() | {"pulumi.com/waitFor": "condition=Ready"}
+                ),
+                secret=_ISSUED,
+                labels=args.scope.marks("exposure"),
+                hosts=args.hosts,
+                issuer={"group": "cert-manager.io", "kind": kind, "name": issuer},
+                opts=args.scope.workload(parent),
+            )
+            return [_ISSUED, issued.id]
+        case Kept(secret=secret):
+            return [secret]
+        case None:
+            return []
