@@ -45,11 +45,14 @@ class Certificate(Entry):
     @field_validator("key")
     @classmethod
     def _key_of_the_certificate(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None:
-            certificates.private_key(value.get_secret_value())
-            if chain := info.data.get("crt"):
-                certificates.matching(chain, value.get_secret_value())
-        return value
+        if value is None:
+            return None
+        # `pulumi config set` takes the line break away with which a file of this kind ends.
+        text = f"{value.get_secret_value().strip()}\n"
+        certificates.private_key(text)
+        if chain := info.data.get("crt"):
+            certificates.matching(chain, text)
+        return SecretStr(text)
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -133,8 +133,9 @@ def test_a_namespace_that_is_not_ours(empty: Project, cluster: Cluster, owner: s
     labels = {STACK_LABEL: owner, "app.kubernetes.io/managed-by": "Helm"} if owner else {}
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": empty.stack, "labels": labels}}
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(space))
-    # Made by a controller, after a moment, in every namespace.
-    cluster.kubectl("wait", "-n", empty.stack, "--for=create", "configmap/kube-root-ca.crt", "serviceaccount/default")
+    # Made by controllers, after a moment, in every namespace.
+    made = ("configmap/kube-root-ca.crt", "configmap/openshift-service-ca.crt", "serviceaccount/default")
+    cluster.kubectl("wait", "-n", empty.stack, "--for=create", *made)
     whose = "belongs to stack or release a-release (Helm)" if owner else "somebody else: it has no stack label"
     try:
         refused_untouched(empty, cluster, f"Namespace {empty.stack}", whose, "choose another namespace or cluster")

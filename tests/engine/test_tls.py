@@ -65,7 +65,7 @@ def config_map(cluster: Cluster) -> Iterator[str]:
     literal = f"--from-literal=ca-bundle.crt={certificates.authority().certificate}"
     cluster.kubectl("create", "configmap", "user-ca-bundle", "-n", "openshift-config", literal)
     yield "user-ca-bundle"
-    cluster.kubectl("delete", "namespace", "openshift-config", "--wait=false")
+    cluster.kubectl("delete", "namespace", "openshift-config")
 
 
 def test_a_config_map_of_another_namespace_is_copied_and_its_change_shows(

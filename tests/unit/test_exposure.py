@@ -140,6 +140,11 @@ def test_its_private_key_stands_in_that_secret_alone_and_marked():
     assert KEY_LINE not in str(run.log)
 
 
+def test_a_key_without_the_line_break_that_the_command_line_drops_is_written_with_it():
+    run = deployed(given(GOOD, key=GOOD.key.rstrip()))
+    assert run.one("Secret", "exposure-certificate").inputs["stringData"]["tls.key"] == GOOD.key
+
+
 def test_intermediate_certificates_may_stand_behind_the_servers():
     chain = GOOD.certificate + certificates.authority().certificate
     run = deployed({"crt": chain, "key": GOOD.key})
