@@ -104,7 +104,7 @@ class External(Entry):
     )
     ca: Authority | None = Field(
         default=None,
-        description="PEM of the one certificate of a private authority that signed the server's. Default: the authorities that the images know (images.postgres has to be of version 16 or newer then).",
+        description="PEM of the one certificate of a private authority that signed the server's. Default: what pods trust anyway, see `trust`.",
     )
     roles: Literal["managed", "ready"] = Field(
         default="managed",
