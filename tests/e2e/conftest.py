@@ -3,14 +3,16 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.images.make import make
+from tests.e2e import external
 from tests.e2e.mistakes import EARLY, fail_early
 from tests.e2e.stack import Deployed, Slow
 from tests.e2e.web import Gateway, User, Web
@@ -40,6 +42,7 @@ ORDER = (
     "test_workflow",
     "test_browser",
     "test_network",
+    "test_external_database",
     "test_shared_limits",
     "test_rolling_updates",
     "test_database_failures",
@@ -125,17 +128,24 @@ def bob(stack: Deployed) -> User:
 
 
 @pytest.fixture(scope="session")
-def early_failures(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[str]]]:
-    """What stacks with an early mistake will have said, each in a namespace of its own.
+def beside(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[str]]]:
+    """What became of other stacks in the same cluster, each in a namespace of its own and gone afterwards.
 
-    They take two minutes, most of it waiting, so they fail while the tests run that no load disturbs.
+    They take minutes, most of it waiting, so they come and go while the tests run that no load disturbs.
     """
-    folders = {name: tmp_path_factory.mktemp(name) for name in EARLY}
-    with ThreadPoolExecutor() as pool:
-        yield {name: pool.submit(fail_early, stack, folder, name) for name, folder in folders.items()}
+    external.serve(stack)
+    stranger, private = external.STRANGER.certificate, external.AUTHORITY.certificate
+    work: dict[str, Callable[[Path], str]] = {
+        "external": partial(external.deploy, stack),
+        **{name: partial(fail_early, stack, mistake=name) for name in EARLY},
+        "external-stranger": partial(external.fail, stack, authority=stranger, password=external.PASSWORD),
+        "external-password": partial(external.fail, stack, authority=private, password=external.PASSWORD + "2"),
+    }
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        yield {name: pool.submit(do, tmp_path_factory.mktemp(name)) for name, do in work.items()}
 
 
 @pytest.fixture(scope="session")
-def quiet(early_failures: Mapping[str, Future[str]]) -> None:
+def quiet(beside: Mapping[str, Future[str]]) -> None:
     """For tests that measure what a load notices: nothing else of ours is starting or stopping."""
-    wait(early_failures.values())
+    wait(beside.values())

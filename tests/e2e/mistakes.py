@@ -40,7 +40,7 @@ def spoilt(deployed: Deployed, folder: Path, mistakes: Mistakes, stack: str, **s
     return project
 
 
-def fail_early(deployed: Deployed, folder: Path, mistake: str) -> str:
+def fail_early(deployed: Deployed, folder: Path, *, mistake: str) -> str:
     """What the first `up` of a stack of its own says that has one of the early mistakes; leaves nothing."""
     settings: Json = {"namespace": mistake, "access": {"manageGroups": False}, "rolloutTimeoutSeconds": 60}
     settings["replicas"] = {}

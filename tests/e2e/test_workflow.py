@@ -12,7 +12,7 @@ from tests.e2e.stack import Deployed
 from tests.e2e.web import User, until
 
 # Nothing here minds that other stacks start and fail meanwhile.
-pytestmark = pytest.mark.usefixtures("early_failures")
+pytestmark = pytest.mark.usefixtures("beside")
 TOOL = {
     "type": "function",
     "function": {

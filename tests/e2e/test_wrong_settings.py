@@ -35,12 +35,14 @@ def reason(said: str, pattern: str) -> str:
         ("wrong-sslmode", r"log: .*(TLS|SSL)"),
         ("no-salt-key", r"LITELLM_SALT_KEY"),
         ("no-rights", r"log: .*permission denied for schema public"),
+        ("external-stranger", r"log: .*certificate verify failed"),
+        ("external-password", r"log: refused: .*password"),
     ],
 )
 def test_a_first_up_that_cannot_work_fails_with_its_reason(
-    early_failures: Mapping[str, Future[str]], mistake: str, pattern: str
+    beside: Mapping[str, Future[str]], mistake: str, pattern: str
 ) -> None:
-    said = early_failures[mistake].result()
+    said = beside[mistake].result()
     report(f"{mistake}: {reason(said, pattern)}")
     # The log lines are the pods' own; the program itself must not end in one.
     assert not [line for line in said.splitlines() if "Traceback" in line and "log:" not in line]
