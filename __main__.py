@@ -86,7 +86,7 @@ def postgres_server() -> Bundled | Operated | External:
     )
     if wanted.mode == "operator":
         return Operated(instances=instances(settings), dimensions=dimensions)
-    return Bundled(image=settings.images.postgres, dimensions=dimensions)
+    return Bundled(image=settings.images.postgres, dimensions=dimensions, tls=settings.tls.internal)
 
 
 images, access, storage, protect = settings.images, settings.access, settings.storage, settings.protect_data

@@ -9,7 +9,6 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, openshift, parts, probes, revision, serving, trust, volumes, wiring
 from components.naming import GATEWAY_ROUTE
-from components.server import authority_files
 from components.wiring import Pods, Target
 
 PORT = 4000
@@ -31,7 +30,7 @@ class GatewayArgs:
     """URL, keys and passwords are secret; ``database`` is what must be ready before the migration.
 
     ``database_identity`` says in clear which database that URL leads to, ``database_authority`` is the file
-    that the URL names where a private authority signed the server's certificate.
+    with which its certificate is verified, where a private authority signed it.
     """
 
     scope: kube.Scope
@@ -167,12 +166,11 @@ def _pod(
             volumes.config_files("config", "/etc/litellm", pods["config"]),
             volumes.scratch("/tmp", "512Mi"),
             volumes.scratch("/var/lib/litellm", "256Mi"),
-            *authority_files(tier.database_authority),
             *more_mounts,
         ],
         **more,
     )
-    return trust.trusting(pod, tier.trust)
+    return trust.trusting(pod, tier.trust.including(tier.database_authority))
 
 
 def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:

@@ -1,27 +1,34 @@
 """The bundled PostgreSQL: one pod on one claim."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi_kubernetes as k8s
 from pulumi import Input, ResourceOptions
 
-from components import kube, parts, probes, volumes
+from components import kube, parts, probes, serving, volumes
 from components.server import PORT, Dimensions, Owner, Server
 
 _HOME = "/var/lib/pgsql"
+_TLS = {"ssl": "on", "ssl_cert_file": serving.CERTIFICATE, "ssl_key_file": serving.KEY}
+# The server reads a renewed certificate when it is told to; connections that are open stay.
+_RENEWED = (
+    f"if [ {serving.CERTIFICATE} -nt /tmp/served ]; then "
+    "touch /tmp/served && psql -qAt -U postgres -d postgres -c 'select pg_reload_conf()' > /dev/null; fi"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundled:
-    """``image`` has the environment contract of the sclorg images."""
+    """``image`` has the environment contract of the sclorg images; ``tls``: its clients use nothing else."""
 
     image: str
     dimensions: Dimensions
+    tls: bool = False
 
     def make(self, owner: Owner) -> Server:
         """The server, as children of the tier."""
         name, scope, child = owner.name, owner.scope, ResourceOptions(parent=owner.tier)
-        service = parts.service(name, scope, "postgres", PORT, child)
+        service = parts.service(name, scope, "postgres", PORT, child, tls=self.tls)
         # Not from a template of the StatefulSet, which could never change: a claim of its own grows in place.
         claim = k8s.core.v1.PersistentVolumeClaim(
             f"{name}-data",
@@ -43,14 +50,18 @@ class Bundled:
             ),
             opts=scope.workload(owner.tier, protect=owner.protect),
         )
-        return Server(host=service, ready=[made], made_of=[template])
+        # The authority is in the one file of what pods trust.
+        named = serving.host(service.address, scope.namespace) if self.tls else service.address
+        return Server(host=replace(service, address=named), verified=self.tls, ready=[made], made_of=[template])
 
 
 def _pod(args: Bundled, account: Input[str], passwords: Input[str], claim: Input[str]) -> kube.Pod:
     # With a user: without, it asks for the name of a UID that may have none.
     answers = ("bash", "-c", "pg_isready -q -h 127.0.0.1 -U postgres")
     works = ("bash", "-c", "psql -qAt -U postgres -d postgres -c 'select 1'")
-    parameters = [word for name, value in args.dimensions.parameters.items() for word in ("-c", f"{name}={value}")]
+    settings = {**args.dimensions.parameters, **(_TLS if args.tls else {})}
+    parameters = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    alive = " ".join(answers[2:])
     return kube.Pod(
         name="postgres",
         image=args.image,
@@ -67,12 +78,13 @@ def _pod(args: Bundled, account: Input[str], passwords: Input[str], claim: Input
             volumes.claim("data", f"{_HOME}/data", claim),
             volumes.scratch("/var/run/postgresql"),
             volumes.scratch("/tmp"),
+            *([serving.mount("postgres")] if args.tls else []),
         ],
         service_account=account,
         # Ten minutes: crash recovery after a power cut replays the log before it answers.
         startup=probes.command(*answers, period=5, failures=120),
         readiness=probes.command(*works, period=5),
-        liveness=probes.command(*answers, period=20, failures=6),
+        liveness=probes.command("bash", "-c", f"{_RENEWED}; {alive}" if args.tls else alive, period=20, failures=6),
         # SIGTERM alone waits for every client to leave: 120 s without a database were measured at
         # each restart, and a kill at their end (docs/decisions/0011).
         before_stop=["bash", "-c", f"pg_ctl stop --mode=fast --pgdata={_HOME}/data/userdata"],

@@ -7,13 +7,12 @@ from urllib.parse import quote
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource
 
-from components import kube, volumes
+from components import kube
 from components.wiring import Edge, Target
 
 PORT = 5432
 # The name under which a private authority's certificate is mounted; ``trust`` takes all of *.crt.
 AUTHORITY_FILE = "database.crt"
-_FOLDER = "/etc/litemaas-database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,22 +90,15 @@ class Server:
         return self._url(role, password, database, "sslmode=verify-full" if self.verified else "sslmode=disable")
 
     def prisma(self, role: str, password: Output[str], database: str) -> Target[Output[str]]:
-        """A URL for LiteLLM's engine, which has words of its own.
+        """A URL for LiteLLM's engine, which has words of its own; it verifies by SSL_CERT_FILE.
 
         It takes libpq's verify-full for "prefer", and connects to whoever answers.
         """
-        if not self.verified:
-            return self._url(role, password, database, "sslmode=disable")
-        root = f"&sslcert={_FOLDER}/{AUTHORITY_FILE}" if self.authority else ""
-        return self._url(role, password, database, f"sslmode=require&sslaccept=strict{root}")
+        verified = "sslmode=require&sslaccept=strict"
+        return self._url(role, password, database, verified if self.verified else "sslmode=disable")
 
     def _url(self, role: str, password: Output[str], database: str, query: str) -> Target[Output[str]]:
         encoded = password.apply(lambda text: quote(text, safe=""))
         form = "postgresql://{0}:{1}@{2}:{3}/{4}?{5}"
         address = Output.format(form, role, encoded, self.host.address, self.port, database, query)
         return replace(self.host, address=address)
-
-
-def authority_files(authority: k8s.core.v1.VolumeProjectionArgs | None) -> list[volumes.Mount]:
-    """The mount of a private authority's certificate, if there is one."""
-    return [volumes.projected("database-authority", _FOLDER, [authority])] if authority else []

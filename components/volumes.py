@@ -34,8 +34,9 @@ def config_files(name: str, path: str, config_map: Input[str]) -> Mount:
 
 
 def secret_files(name: str, path: str, secret: Input[str]) -> Mount:
-    """The keys of a Secret as files in ``path``."""
-    files = k8s.core.v1.SecretVolumeSourceArgs(secret_name=secret)
+    """The keys of a Secret as files in ``path``, which the pod's group may read, and nobody else."""
+    # PostgreSQL refuses a key that others can read.
+    files = k8s.core.v1.SecretVolumeSourceArgs(secret_name=secret, default_mode=0o640)
     return Mount(name=name, path=path, source=k8s.core.v1.VolumeArgs(name=name, secret=files))
 
 

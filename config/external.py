@@ -1,17 +1,15 @@
 """A PostgreSQL server that somebody else runs."""
 
 import re
-import ssl
-import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.models import Entry
+from config.trust import CaBundle
 
 _HOST = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 # litemaas-contract.md section 1.4: the backend verifies certificate and name in all of these.
 _AS_STRICT = ("require", "verify-ca", "prefer")
 _PORTS = 65535
@@ -54,38 +52,9 @@ def _ssl_mode(value: Any) -> Any:
     return value
 
 
-def _authority(value: str) -> str:
-    found = _CERTIFICATE.findall(value)
-    if len(found) != 1 or _CERTIFICATE.sub("", value).strip():
-        msg = (
-            f"has {len(found)} certificates and perhaps other text; LiteLLM's driver reads the first only; write the "
-            "one certificate that signed the server's, from BEGIN to END, and never a key"
-        )
-        raise ValueError(msg)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cadata=value)
-    except (ssl.SSLError, ValueError):
-        msg = "is no certificate that can be read; the server could not be verified; copy the file as it is"
-        raise ValueError(msg) from None
-    known = context.get_ca_certs()
-    if not known:
-        msg = (
-            "is no authority's certificate (CA:TRUE is not in it); LiteLLM and psql would not accept it; write the one "
-            "that signed the server's"
-        )
-        raise ValueError(msg)
-    end = str(known[0]["notAfter"])
-    if ssl.cert_time_to_seconds(end) < time.time():
-        msg = f"expired on {end}; nothing could connect; write the one that is in use now"
-        raise ValueError(msg)
-    return value
-
-
 Host = Annotated[str, AfterValidator(_host)]
 Name = Annotated[str, AfterValidator(_name)]
 SslMode = Annotated[Literal["disable", "verify-full"], BeforeValidator(_ssl_mode)]
-Authority = Annotated[str, AfterValidator(_authority)]
 _OF_READY_ROLES = ("portal_database", "portal_role", "gateway_database", "gateway_role")
 _OF_THE_ADMINISTRATOR = ("admin_user", "admin_database")
 
@@ -102,9 +71,9 @@ class External(Entry):
         default="verify-full",
         description="verify-full: encrypted, and the server's certificate and name are verified by every client. disable: in clear, for a network that nobody else reads. Default: verify-full. There is nothing between: the backend serves mock data where it cannot verify.",
     )
-    ca: Authority | None = Field(
+    ca: CaBundle | None = Field(
         default=None,
-        description="PEM of the one certificate of a private authority that signed the server's. Default: what pods trust anyway, see `trust`.",
+        description="Certificate authorities in PEM that verify this server alone, where trust.caBundle is for everything. Default: what pods trust anyway, see `trust`.",
     )
     roles: Literal["managed", "ready"] = Field(
         default="managed",

@@ -40,5 +40,5 @@ class Tls(Entry):
 
     internal: bool = Field(
         default=False,
-        description="Serve LiteLLM, the bundled Redis and the portal's frontend in TLS alone, with certificates of OpenShift's service-ca operator, verified by whoever calls them. Default: false, since the network policies let nobody else through to them. The backend and the bundled PostgreSQL speak no TLS.",
+        description="Speak TLS alone to LiteLLM, the bundled PostgreSQL and Redis, and the portal's frontend, with certificates of OpenShift's service-ca operator, verified by whoever calls them. Default: false, since the network policies let nobody else through to them. The backend speaks no TLS.",
     )

@@ -52,7 +52,7 @@ def apply(client: Client, names: Names, domain: str, router: Certificate) -> Non
     client.apply(_secret("openshift-ingress", "router", {"tls.pem": whole}))
 
 
-def apply_late(client: Client, names: Names, domain: str, oauth: Certificate) -> None:
+def apply_late(client: Client, names: Names, domain: str, oauth: Certificate, authority: Path) -> None:
     """Create or update what needs OpenShift's schemas to be served: the OAuth server, the models.
 
     Args:
@@ -60,11 +60,14 @@ def apply_late(client: Client, names: Names, domain: str, oauth: Certificate) ->
         names: the node's.
         domain: the cluster's ingress domain.
         oauth: the OAuth server's certificate.
+        authority: what signed that.
 
     Raises:
         ApiError: an object was refused.
     """
     for each in manifests("oauth.yaml", names, domain):
+        if each["kind"] == "Route":
+            each["spec"]["tls"]["destinationCACertificate"] = authority.read_text()
         client.apply(each)
     pair = {"tls.crt": oauth[0].read_text(), "tls.key": oauth[1].read_text()}
     client.apply(_secret("openshift-authentication", "oauth-openshift", pair))

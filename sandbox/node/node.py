@@ -154,7 +154,8 @@ class Node:
             TimeoutError: something did not become ready; the message says what.
         """
         waiting("the node to be ready", lambda: self._is_ready(client), 60)
-        addons.apply_late(client, self.names, self._domain, (self._pki / "oauth.crt", self._pki / "oauth.key"))
+        oauth = (self._pki / "oauth.crt", self._pki / "oauth.key")
+        addons.apply_late(client, self.names, self._domain, oauth, self._pki / "sandbox-ca.crt")
         addons.wait(client, waiting)
 
     def _is_ready(self, client: Client) -> bool:

@@ -19,7 +19,7 @@ from tests.unit.ways import Way, allowed, used
 
 ON = {**DEMO, "tls": {"internal": True}}
 SERVICE_CA = {"/api/v1/namespaces/default/configmaps/openshift-service-ca.crt": {"data": {"service-ca.crt": "-"}}}
-SERVERS = ("redis", "litellm", "frontend")
+SERVERS = {"redis": "Deployment", "litellm": "Deployment", "frontend": "Deployment", "postgres": "StatefulSet"}
 REQUEST = "service.beta.openshift.io/serving-cert-secret-name"
 
 
@@ -45,11 +45,12 @@ def test_nothing_speaks_tls_inside_by_default(run):
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_gets_a_certificate_for_its_service_and_mounts_it(on, name):
     asked = on.one("Service", name).annotations[REQUEST]
-    workload = on.one("Deployment", name)
+    workload = on.one(SERVERS[name], name)
     volume = harness.mounts(workload)["/etc/litemaas-serving"]
     source = next(each for each in (workload.pod or {})["volumes"] if each["name"] == volume)
     assert source["secret"]["secretName"] == asked
     assert not source["secret"].get("optional"), "the pod waits for it"
+    assert source["secret"]["defaultMode"] == 0o640, "PostgreSQL refuses a key that others can read"
 
 
 def test_the_others_ask_for_none(on):
@@ -79,6 +80,32 @@ def test_litellm_calls_redis_by_the_name_of_its_certificate_and_verifies_it(on):
     assert told["REDIS_HOST"] == "redis.litemaas.svc"
     assert told["REDIS_SSL"] == told["REDIS_SSL_CHECK_HOSTNAME"] == "true"
     assert told["REDIS_SSL_CA_CERTS"] == trust.FILE
+
+
+def test_postgres_serves_its_certificate_and_reads_a_renewed_one(on):
+    one = harness.container(on.one("StatefulSet", "postgres"))
+    assert one["command"] == ["run-postgresql"]
+    assert dict(each.split("=", 1) for each in one["args"][1::2]) == {
+        "ssl": "on",
+        "ssl_cert_file": serving.CERTIFICATE,
+        "ssl_key_file": serving.KEY,
+    }
+    alive = one["livenessProbe"]["exec"]["command"][-1]
+    assert f"{serving.CERTIFICATE} -nt" in alive
+    assert "pg_reload_conf" in alive
+    assert alive.endswith("; pg_isready -q -h 127.0.0.1 -U postgres")
+
+
+def test_every_client_calls_postgres_by_the_name_of_its_certificate_and_verifies_it(on):
+    backend, gateway = (on.one("Secret", name).inputs["stringData"] for name in ("backend-env", "gateway-env"))
+    for url in (backend["DATABASE_URL"], backend["LITELLM_DATABASE_URL"]):
+        assert "@postgres.litemaas.svc:5432/" in url
+        assert url.endswith("?sslmode=verify-full")
+    assert "@postgres.litemaas.svc:5432/" in gateway["DATABASE_URL"]
+    assert gateway["DATABASE_URL"].endswith("?sslmode=require&sslaccept=strict")
+    env = harness.env(on.one("Job", "database-bootstrap"))
+    assert env["PGHOST"] == "postgres.litemaas.svc"
+    assert (env["PGSSLMODE"], env["PGSSLROOTCERT"]) == ("verify-full", trust.FILE)
 
 
 def test_litellm_serves_its_certificate_and_its_probes_know(on):

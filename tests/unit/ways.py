@@ -17,7 +17,7 @@ ROUTERS, HOST_NETWORK = (f"policy-group.network.openshift.io/{each}" for each in
 EVERYWHERE = {"0.0.0.0/0", "::/0"}
 # Addresses of pages that a browser opens; the pod that is told them never calls them.
 FOR_BROWSERS = {"CORS_ORIGIN", "OAUTH_CALLBACK_URL"}
-OWN = ("redis", "litellm")
+OWN = ("postgres", "redis", "litellm")
 URL = re.compile(r"\b[a-z]+://[^\s\"'`;,]+")
 
 

@@ -8,7 +8,7 @@ timeout annotation. Refused, and said so in the status: passthrough, a host that
 of another namespace has, and a Secret that it may not read.
 
 In: ROUTER_DOMAIN; /etc/router/tls.pem (certificate and key); /etc/service-ca/service-ca.crt, by
-which pods are verified; a service account's token.
+which pods are verified where the Route names no authority; a service account's token.
 """
 
 import base64
@@ -20,6 +20,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ Object = dict[str, Any]
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CONFIG = Path("/tmp/haproxy.cfg")
 CERTIFICATES = Path("/tmp/certificates")
-SERVICE_CA = "/etc/service-ca/service-ca.crt"
+SERVICE_CA = Path("/etc/service-ca/service-ca.crt")
 ROUTES = "/apis/route.openshift.io/v1"
 NAME = "default"
 PERIOD_SECONDS = 0.5
@@ -84,13 +85,19 @@ def service_port(route: Object, service: Object) -> int:
     return next(matches, ports[0])["port"]
 
 
+def authority(route: Object) -> Path:
+    """The file of the authority by which a Route's pods are verified; another one when it changes."""
+    given = route["spec"].get("tls", {}).get("destinationCACertificate")
+    return CERTIFICATES / f"{key(route)}-{zlib.crc32(given.encode()):x}.ca" if given else SERVICE_CA
+
+
 def backend(route: Object, service: Object) -> str:
     """HAProxy's section for one Route."""
     tls = route["spec"].get("tls", {})
     timeout = route["metadata"].get("annotations", {}).get(TIMEOUT)
     server = f"{service['spec']['clusterIP']}:{service_port(route, service)}"
     name = f"{route['spec']['to']['name']}.{route['metadata']['namespace']}.svc"
-    verified = f" ssl verify required ca-file {SERVICE_CA} verifyhost {name} sni str({name})"
+    verified = f" ssl verify required ca-file {authority(route)} verifyhost {name} sni str({name})"
     lines = [
         f"backend {key(route)}",
         "  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
@@ -212,10 +219,16 @@ class Proxy:
 
 
 def own_certificates(routes: list[Object], cluster: Cluster) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """Files with the certificates that Routes name, with the version of each, and the Routes whose Secret is no use."""
+    """Files with the certificates that Routes name, with the version of each, and the Routes whose Secret is no use.
+
+    The authorities that Routes hold are written as well.
+    """
     pairs: dict[str, str] = {}
     refused: dict[str, tuple[str, str]] = {}
+    CERTIFICATES.mkdir(mode=0o700, exist_ok=True)
     for route in routes:
+        if (file := authority(route)) != SERVICE_CA:
+            file.write_text(route["spec"]["tls"]["destinationCACertificate"])
         name = route["spec"].get("tls", {}).get("externalCertificate", {}).get("name")
         if not name:
             continue
@@ -226,7 +239,6 @@ def own_certificates(routes: list[Object], cluster: Cluster) -> tuple[dict[str, 
         except (urllib.error.HTTPError, KeyError) as problem:
             refused[key(route)] = "ExternalCertificateValidationFailed", f"secret {name}: {problem}"
             continue
-        CERTIFICATES.mkdir(mode=0o700, exist_ok=True)
         file = CERTIFICATES / f"{space}_{name}.pem"
         file.write_text(text)
         pairs[str(file)] = secret["metadata"]["resourceVersion"]
