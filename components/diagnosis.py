@@ -1,4 +1,4 @@
-"""Says why a workload or Route did not become ready: the engine prints no reason of theirs."""
+"""Says why a workload, Route or Certificate did not become ready: the engine prints no reason of theirs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -35,8 +35,8 @@ def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool
         # A diagnosis that fails must not hide the failure itself.
         try:
             inputs = failure.new_inputs or failure.old_inputs or {}
-            if inputs["kind"] == "Route":
-                log.error(describe_route(cluster, namespace, inputs["metadata"]["name"]))
+            if say := {"Route": describe_route, "Certificate": describe_certificate}.get(inputs["kind"]):
+                log.error(say(cluster, namespace, inputs["metadata"]["name"]))
             else:
                 labels: Mapping[str, str] = inputs["spec"]["template"]["metadata"]["labels"]
                 log.error(describe(cluster, namespace, failure.name, labels, job=inputs["kind"] == "Job"))
@@ -79,6 +79,18 @@ def describe_route(cluster: Reader, namespace: str, name: str) -> str:
     if not routers:
         lines.append("  no router has looked at it; its ingress controller may not serve this namespace or domain")
     lines.append(f"Look further: oc describe route {name} -n {namespace}; oc get routes -A | grep <host>")
+    return "\n".join(lines)
+
+
+def describe_certificate(cluster: Reader, namespace: str, name: str) -> str:
+    """What cert-manager says about a Certificate, as lines for a person."""
+    found = cluster.read(f"/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/{name}")
+    conditions = found.get("status", {}).get("conditions", [])
+    lines = [f"cert-manager has not made certificate {name}:"]
+    lines += [f"  {condition['type']} is {condition['status']}: {_reason(condition)}" for condition in conditions]
+    if not conditions:
+        lines.append("  it has not looked at it, and may not be running: oc get pods -n cert-manager")
+    lines.append(f"Look further: oc describe certificate,certificaterequest,order,challenge -n {namespace}")
     return "\n".join(lines)
 
 
