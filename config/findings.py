@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.naming import Addresses
+from components.naming import ROUTE_CERTIFICATE, Addresses
 from components.wiring import Place
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
@@ -50,7 +50,10 @@ def planned(settings: Settings) -> list[Owned]:
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
         ]
     redis = ("redis",) if settings.redis.mode == "bundled" else ()
+    own = settings.exposure.tls.certificate
+    issued = (ROUTE_CERTIFICATE,) if own and own.cert_manager else ()
     named = {
+        ("Certificate", f"/apis/cert-manager.io/v1/namespaces/{space}/certificates/"): issued,
         ("StatefulSet", f"/apis/apps/v1/namespaces/{space}/statefulsets/"): ("postgres",),
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
