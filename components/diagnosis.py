@@ -1,4 +1,4 @@
-"""Says why a workload or Route did not become ready: the engine prints no reason of theirs."""
+"""Says why a workload, Route or Certificate did not become ready: the engine prints no reason of theirs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -35,8 +35,8 @@ def explainer(cluster: Reader, namespace: str) -> Callable[[ErrorHookArgs], bool
         # A diagnosis that fails must not hide the failure itself.
         try:
             inputs = failure.new_inputs or failure.old_inputs or {}
-            if inputs["kind"] == "Route":
-                log.error(describe_route(cluster, namespace, inputs["metadata"]["name"]))
+            if say := {"Route": describe_route, "Certificate": describe_certificate}.get(inputs["kind"]):
+                log.error(say(cluster, namespace, inputs["metadata"]["name"]))
             elif inputs["kind"] == "Cluster":
                 log.error(describe_cluster(cluster, namespace, failure.name, inputs["metadata"]["name"]))
             else:
@@ -91,6 +91,18 @@ def describe_cluster(cluster: Reader, namespace: str, resource: str, name: str) 
     phase = f"{status.get('phase', '')} {status.get('phaseReason', '')}".strip()
     said = f"The operator says of Cluster {name}: {phase or 'nothing; does it run, and watch this namespace?'}"
     return f"{said}\n{describe(cluster, namespace, resource, {'cnpg.io/cluster': name})}"
+
+
+def describe_certificate(cluster: Reader, namespace: str, name: str) -> str:
+    """What cert-manager says about a Certificate, as lines for a person."""
+    found = cluster.read(f"/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/{name}")
+    conditions = found.get("status", {}).get("conditions", [])
+    lines = [f"cert-manager has not made certificate {name}:"]
+    lines += [f"  {condition['type']} is {condition['status']}: {_reason(condition)}" for condition in conditions]
+    if not conditions:
+        lines.append("  it has not looked at it, and may not be running: oc get pods -n cert-manager")
+    lines.append(f"Look further: oc describe certificate,certificaterequest,order,challenge -n {namespace}")
+    return "\n".join(lines)
 
 
 def _last_try(pods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -7,11 +7,10 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, openshift
+from components.naming import ROUTE_CERTIFICATE
 
 # The only reader; it reads no other Secret of the namespace.
 _ROUTER = ("router", "openshift-ingress")
-# What cert-manager is told to write into.
-_ISSUED = "litemaas-route-tls"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,15 +100,15 @@ def _secret(name: str, args: ExposureArgs, parent: Resource) -> list[Input[str]]
             issued = openshift.certificate(
                 f"{name}-certificate",
                 metadata=args.scope.meta(
-                    "exposure", _ISSUED, args.scope.awaited() | {"pulumi.com/waitFor": "condition=Ready"}
+                    "exposure", ROUTE_CERTIFICATE, args.scope.awaited() | {"pulumi.com/waitFor": "condition=Ready"}
                 ),
-                secret=_ISSUED,
+                secret=ROUTE_CERTIFICATE,
                 labels=args.scope.marks("exposure"),
                 hosts=args.hosts,
                 issuer={"group": "cert-manager.io", "kind": kind, "name": issuer},
                 opts=args.scope.workload(parent),
             )
-            return [_ISSUED, issued.id]
+            return [ROUTE_CERTIFICATE, issued.id]
         case Kept(secret=secret):
             return [secret]
         case None:

@@ -13,6 +13,8 @@ from components.wiring import Namespace, Place, Target
 # Under this name the API server's certificate is good for every cluster.
 KUBERNETES = "https://kubernetes.default.svc"
 PORTAL_ROUTE, GATEWAY_ROUTE, API_ROUTE = "litemaas", "litellm", "litemaas-api"
+# The Certificate of cert-manager, and the Secret that it writes into.
+ROUTE_CERTIFICATE = "litemaas-route-tls"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.naming import Addresses
+from components.naming import ROUTE_CERTIFICATE, Addresses
 from components.wiring import Place
 from config import stored
 from config.cluster import Json
@@ -52,8 +52,11 @@ def planned(settings: Settings) -> list[Owned]:
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
         ]
     redis = ("redis",) if settings.redis.mode == "bundled" else ()
+    own = settings.exposure.tls.certificate
+    issued = (ROUTE_CERTIFICATE,) if own and own.cert_manager else ()
     named = {
         **stored.objects(settings),
+        ("Certificate", f"/apis/cert-manager.io/v1/namespaces/{space}/certificates/"): issued,
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (

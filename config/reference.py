@@ -51,6 +51,7 @@ def schema() -> dict[str, Any]:
     # Values set with --secret stand as a mapping with one key.
     for secret in definitions["SecretValues"]["properties"].values():
         secret["anyOf"] = [{"type": "object", "required": ["secure"]}]
+    definitions["Certificate"]["properties"]["key"]["anyOf"] = [{"type": "object", "required": ["secure"]}]
     # `pulumi config set` writes these as text.
     properties["protectData"] = {"anyOf": [properties["protectData"], {"enum": ["true", "false"]}]}
     number = properties["rolloutTimeoutSeconds"]

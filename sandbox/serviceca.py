@@ -26,6 +26,8 @@ ASKS = "service.beta.openshift.io/serving-cert-secret-name"
 BUNDLE = "openshift-service-ca.crt"
 DAYS = 365
 NOT_FOUND = 404
+NAME_LENGTH = 64
+"""Of a common name, which nobody heeds; a host may be longer."""
 PEM = serialization.Encoding.PEM
 Object = dict[str, Any]
 
@@ -137,7 +139,7 @@ def _create(client: Client, path: str, made: Object) -> None:
 
 
 def _builder(name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None) -> x509.CertificateBuilder:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:NAME_LENGTH])])
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

@@ -61,6 +61,8 @@ FAULTS = {
         "litemaas:rolloutTimeoutSeconds = 5",
         "write at least 10",
     ),
+    "trust in nothing": ({"trust": {"caBundle": "nothing"}}, 'litemaas:trust.caBundle = "nothing"', "-----BEGIN CERT"),
+    "an external Redis without a host": ({"redis": {"mode": "external"}}, "litemaas:redis", "write redis.host"),
     "text for a truth value": ({"protectData": "maybe"}, 'litemaas:protectData = "maybe"', "write true or false"),
 }
 # Each setting once, so that all stand in one file.
@@ -76,6 +78,8 @@ AT_ONCE = (
     "a request above its limit",
     "a size that is none",
     "a time out of range",
+    "trust in nothing",
+    "an external Redis without a host",
     "text for a truth value",
 )
 ONE_BY_ONE = sorted(set(FAULTS) - set(AT_ONCE))

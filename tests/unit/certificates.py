@@ -33,7 +33,7 @@ def make(
     ``authority`` None leaves the field away; ``days`` from now it ends, ``since`` days ago it began.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     issuer, with_key = subject, key
     if signer:
         issuer = x509.load_pem_x509_certificate(signer.certificate.encode()).subject

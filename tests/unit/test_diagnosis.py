@@ -223,6 +223,33 @@ def test_a_cluster_of_which_no_operator_says_anything_is_told_so():
     assert "nothing; does it run, and watch this namespace?" in text
 
 
+class FakeCertificateReader(FakeReader):
+    """A double of the cluster connection that has one Certificate, of these conditions."""
+
+    def __init__(self, *conditions: dict) -> None:
+        super().__init__()
+        self.conditions = list(conditions)
+
+    def read(self, path: str) -> dict:
+        assert path == "/apis/cert-manager.io/v1/namespaces/litemaas/certificates/litemaas-route-tls"
+        return {"status": {"conditions": self.conditions}}
+
+
+def test_a_certificate_that_is_not_made_is_explained_by_cert_managers_own_words(monkeypatch):
+    printed: list[str] = []
+    monkeypatch.setattr(log, "error", printed.append)
+    condition = {"type": "Ready", "status": "False", "reason": "DoesNotExist", "message": "Issuing certificate"}
+    hook = diagnosis.explainer(FakeCertificateReader(condition), "litemaas")
+    assert hook(hook_arguments({"kind": "Certificate", "metadata": {"name": "litemaas-route-tls"}})) is False
+    assert "Ready is False: DoesNotExist Issuing certificate" in printed[0]
+    assert "oc describe certificate,certificaterequest" in printed[0]
+
+
+def test_a_certificate_that_cert_manager_has_not_seen_says_so():
+    text = diagnosis.describe_certificate(FakeCertificateReader(), "litemaas", "litemaas-route-tls")
+    assert "may not be running" in text
+
+
 @pytest.mark.parametrize("inputs", [None, {}, {"kind": "Deployment", "spec": {}}])
 def test_a_diagnosis_that_fails_hides_nothing(inputs, monkeypatch):
     warned: list[str] = []

@@ -181,6 +181,12 @@ def test_cert_manager_is_asked_for_all_hosts_and_awaited():
     assert spec["secretTemplate"]["labels"].items() >= {"app.kubernetes.io/instance": "dev"}.items()
 
 
+def test_a_certificate_of_that_name_that_is_somebody_elses_is_refused():
+    path = "/apis/cert-manager.io/v1/namespaces/litemaas/certificates/litemaas-route-tls"
+    text = refusal(ISSUED, {path: {"metadata": {"name": "litemaas-route-tls"}}})
+    assert "oc label --overwrite certificate litemaas-route-tls -n litemaas" in text
+
+
 # --- What is refused ---
 
 OLD = certificates.make("old", hosts=HOSTS, days=-0.5)

@@ -235,6 +235,16 @@ def test_a_config_map_that_cannot_be_used_is_refused(answer, said):
     assert said in refusal(FROM_CONFIG_MAP, {CONFIG_MAP: answer})
 
 
+def test_a_stack_file_without_certificates_does_not_load_the_library_that_reads_them():
+    """A tenth of a second at every preview."""
+    text = (
+        "import sys; from config import preflight, settings; settings.Settings(); print('cryptography' in sys.modules)"
+    )
+    command = [sys.executable, "-c", text]
+    done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 # --- No way out ---
 
 

@@ -89,7 +89,7 @@ def test_the_authority_outlives_a_restart_and_its_key_is_for_its_owner_alone(tmp
 
 def test_a_certificate_gets_its_secret_and_is_said_to_be_ready(authority: Authority):
     store = StoreDouble()
-    spec = {"secretName": "route-tls", "dnsNames": ["a.example.com", "b.example.com"]}
+    spec = {"secretName": "route-tls", "dnsNames": [f"{'a' * 63}.example.com", "b.example.com"]}
     store.certificates = [{"metadata": {"name": "c", "namespace": "portal"}, "spec": spec}]
     issue(store, authority)
     data = store.made["/api/v1/namespaces/portal/secrets/route-tls"]["data"]
