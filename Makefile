@@ -46,7 +46,8 @@ test-engine: venv toolchain ## tests on the real engine and sandboxes of their o
 	@$(CHECK) pytest -q -n 2 --dist loadfile tests/engine
 
 e2e: venv toolchain ## tests on a real node with real containers: minutes (needs root; undo: none needed)
-	@$(CHECK) pytest -q tests/e2e
+	@$(CHECK) pytest -q -n 3 tests/e2e/images
+	@$(CHECK) pytest -q tests/e2e --ignore=tests/e2e/images
 
 lint: venv ## formatting, lint rules, types; changes nothing (fix: make format)
 	@$(CHECK) ruff format --check .
