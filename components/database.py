@@ -13,6 +13,9 @@ from components.server import Names, Owner, Server
 from components.trust import Trust, trusting
 from components.wiring import Pods, Target
 
+# The Job tries four times; what it has to say is lost with its pod when its own time limit is over.
+_PART_OF_TIME_LIMIT = 10
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseArgs:
@@ -117,13 +120,14 @@ def _bootstrap(
     else:
         who = {"ROLES": "managed", "PGUSER": server.admin, "ADMIN_DATABASE": server.admin_database}
         secrets["PGPASSWORD"] = (passwords, "admin")
+    patience = str(args.scope.timeout_seconds // _PART_OF_TIME_LIMIT)
     pod = kube.Pod(
         name="bootstrap",
         image=args.tools_image,
         service_account=account,
         size=args.job_size,
         command=["bash", "/opt/litemaas/bootstrap.sh"],
-        env={**server.libpq(), **who, **names, "HOME": "/tmp"},
+        env={**server.libpq(), **who, **names, "PATIENCE_SECONDS": patience, "HOME": "/tmp"},
         secret_env=secrets,
         mounts=[
             volumes.config_files("script", "/opt/litemaas", script),

@@ -2,7 +2,7 @@
 # Makes what both applications need in PostgreSQL: two databases, two roles that own nothing else,
 # and the extension. Safe to repeat: it also sets the passwords, so a changed one takes effect.
 # With ROLES=ready all of that exists already: it is only looked at, with the roles' own logins.
-# In: PGHOST PGPORT PGSSLMODE PGSSLROOTCERT, ROLES, {PORTAL,GATEWAY}_{DATABASE,ROLE,PASSWORD};
+# In: PGHOST PGPORT PGSSLMODE PGSSLROOTCERT, ROLES, {PORTAL,GATEWAY}_{DATABASE,ROLE,PASSWORD}, PATIENCE_SECONDS;
 # managed: PGUSER PGPASSWORD and ADMIN_DATABASE, where that user may connect.
 set -euo pipefail
 export LC_ALL=C PGCONNECT_TIMEOUT=10 PGAPPNAME=litemaas-bootstrap
@@ -17,8 +17,8 @@ run() { psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 
 
 # Which answers come from a server that is not up yet, and which will never change by waiting.
 connect() {
-  local database=$1 said="" attempt
-  for attempt in $(seq 1 "${ATTEMPTS:-60}"); do
+  local database=$1 said="" end=$((SECONDS + PATIENCE_SECONDS))
+  while true; do
     if said=$(run "$database" <<< 'SELECT 1' 2>&1); then return; fi
     case $said in
       *"is starting up"* | *"is shutting down"* | *"in recovery mode"* | *"not yet accepting"* | *"too many clients"*) ;;
@@ -31,7 +31,8 @@ connect() {
       *FATAL:*)
         refuse "$said" "the server at $PGHOST:$PGPORT does not let $PGUSER into database $database ($2)" ;;
     esac
-    echo "waiting for PostgreSQL at $PGHOST:$PGPORT ($attempt)"
+    [ "$SECONDS" -lt "$end" ] || break
+    echo "waiting for PostgreSQL at $PGHOST:$PGPORT"
     sleep 2
   done
   refuse "$said" "PostgreSQL at $PGHOST:$PGPORT does not answer; check database.external.host and port, and what stands between"

@@ -59,7 +59,7 @@ class Server:
     authority: Path
 
     def bootstrap(self, **changes: str) -> subprocess.CompletedProcess:
-        where = {"PGHOST": "localhost", "PGPORT": str(self.port), "PGSSLMODE": "disable", "ATTEMPTS": "2"}
+        where = {"PGHOST": "localhost", "PGPORT": str(self.port), "PGSSLMODE": "disable", "PATIENCE_SECONDS": "2"}
         admin = {"PGUSER": "postgres", "PGPASSWORD": ADMIN_PASSWORD, "ADMIN_DATABASE": "postgres", "ROLES": "managed"}
         variables = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": "/tmp", **where, **admin, **NAMES, **PASSWORDS, **changes}
         return subprocess.run(

@@ -21,12 +21,12 @@ class TestWhatItFinds:
     """Servers that are neither empty nor as the script left them."""
 
     def test_a_wrong_admin_password_is_told_at_once_with_its_cure(self, server):
-        text = refused(server.bootstrap(PGPASSWORD="wrong", ATTEMPTS="60"))
+        text = refused(server.bootstrap(PGPASSWORD="wrong", PATIENCE_SECONDS="50"))
         assert 'password authentication failed for user "postgres"' in text
         assert "give litemaas:secrets.postgresAdminPassword the one that it has there" in text
 
     def test_a_server_that_does_not_answer_is_told_by_its_address(self, server):
-        text = refused(server.bootstrap(PGPORT="1", ATTEMPTS="1"))
+        text = refused(server.bootstrap(PGPORT="1", PATIENCE_SECONDS="0"))
         assert "PostgreSQL at localhost:1 does not answer" in text
         assert "check database.external.host and port" in text
 
@@ -124,6 +124,18 @@ class TestWhatItFinds:
         assert "one database, litemaas_db" in refused(server.bootstrap(GATEWAY_DATABASE="litemaas_db"))
         assert "one role, litemaas" in refused(server.bootstrap(GATEWAY_ROLE="litemaas"))
 
+    @pytest.mark.parametrize("said", ["connection refused", "FATAL:  the database system is starting up"])
+    def test_a_server_that_is_not_up_yet_is_waited_for(self, server, tmp_path, said):
+        """A double of psql is told so once, and asks the real one from then on."""
+        (tmp_path / "psql").write_text(
+            f'#!/bin/sh\nif [ -e "$0.asked" ]; then exec {postgres.BIN}/psql "$@"; fi\n'
+            f'touch "$0.asked"; echo "psql: error: {said}" >&2; exit 2\n'
+        )
+        (tmp_path / "psql").chmod(0o755)
+        done = server.bootstrap(PATH=f"{tmp_path}:/usr/bin:/bin", **names("late"))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("waiting for PostgreSQL at localhost") == 1
+
     def test_an_old_server_is_refused(self, server, tmp_path):
         """Its answer is a double's: no such server is installed any more."""
         (tmp_path / "psql").write_text("#!/bin/sh\ngrep -q server_version && echo 12 || echo 1\n")
@@ -194,7 +206,7 @@ class TestReadyMadeRoles:
         assert "role litemaas_ready can use database litemaas_db_ready" in done.stdout
 
     def test_a_wrong_password_names_the_secret(self, server, ready):
-        text = refused(server.bootstrap(**ready | {"GATEWAY_PASSWORD": "wrong", "ATTEMPTS": "60"}))
+        text = refused(server.bootstrap(**ready | {"GATEWAY_PASSWORD": "wrong", "PATIENCE_SECONDS": "50"}))
         assert 'password authentication failed for user "litellm_ready"' in text
         assert "litemaas:secrets.gatewayDatabasePassword" in text
 
@@ -242,12 +254,12 @@ class TestTls:
     def test_a_certificate_of_an_unknown_authority_is_refused_at_once(self, server, tmp_path):
         stranger = certificates.authority(tmp_path)
         tls = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(stranger)}
-        text = refused(server.bootstrap(**tls, ATTEMPTS="60"))
+        text = refused(server.bootstrap(**tls, PATIENCE_SECONDS="50"))
         assert "certificate verify failed" in text
         assert "check database.external.ca" in text
 
     def test_a_certificate_for_another_host_is_refused_at_once(self, server):
         tls = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(server.authority), "PGHOST": "127.0.0.1"}
-        text = refused(server.bootstrap(**tls, ATTEMPTS="60"))
+        text = refused(server.bootstrap(**tls, PATIENCE_SECONDS="50"))
         assert 'does not match host name "127.0.0.1"' in text
         assert "a name that its certificate has" in text
