@@ -201,10 +201,10 @@ class Sandbox:
             if self.node:
                 self.node.finish(client, self._plane.wait)
             self._plane.wait("the nodes to be ready", lambda: all(self.nodes().values()))
-            root = "/api/v1/namespaces/private-ai/configmaps/kube-root-ca.crt"
-            self._plane.wait("the controllers to work", lambda: bool(client.request("GET", root)))
-            bundle = "/api/v1/namespaces/default/configmaps/openshift-service-ca.crt"
-            self._plane.wait("the service-ca double to work", lambda: bool(client.request("GET", bundle)))
+            for who, name in (("controllers", "kube-root-ca.crt"), ("service-ca double", "openshift-service-ca.crt")):
+                # The last namespace that is made; they see to all in one go.
+                path = f"/api/v1/namespaces/private-ai/configmaps/{name}"
+                self._plane.wait(f"the {who} to work", lambda path=path: bool(client.request("GET", path)))
         record.save(self.state, complete=True)
 
     def _stop(self) -> list[str]:
