@@ -83,7 +83,9 @@ class Node:
         certificates.signed(
             self._pki, "router", "/CN=sandbox-router", f"subjectAltName=DNS:{self._domain},DNS:*.{self._domain}"
         )
-        hosts = ",".join(f"DNS:{each}" for each in (f"oauth-openshift.{self._domain}", *API_NAMES))
+        # The router verifies pods by the name of their Service.
+        oauth = (f"oauth-openshift.{self._domain}", "oauth-openshift.openshift-authentication.svc", *API_NAMES)
+        hosts = ",".join(f"DNS:{each}" for each in oauth)
         certificates.signed(self._pki, "oauth", "/CN=sandbox-oauth", f"subjectAltName={hosts}")
 
     def apiserver_flags(self) -> list[str]:
