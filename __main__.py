@@ -22,13 +22,13 @@ from components.kube import Scope, Size
 from components.models import ModelArgs, Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
+from components.sources import External, Origin, Sources, SourcesArgs
 from components.verification import Verification, VerificationArgs
 from config import load
-from config.loading import secret_values
+from config.loading import secret_outputs, usable
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
 from config.profiles import JOB, MAX_CONNECTIONS, Sizing, sizing
-from config.secrets import SECRETS
 from config.types import quantity
 
 gc.enable()
@@ -69,16 +69,49 @@ scope = Scope(
     on_failure=ErrorHook("explain-failure", explainer(cluster, settings.namespace)),
 )
 
-credentials = Credentials(
+generated = Credentials(
     "credentials",
     CredentialsArgs(
-        wanted=[Credential(name=spec.name, prefix=spec.prefix) for spec in SECRETS],
-        given=secret_values(settings),
+        wanted=[
+            Credential(
+                name=spec.name,
+                prefix=spec.prefix,
+                entropy_bytes=spec.entropy_bytes,
+                generation=source.generation,
+                overlap=spec.overlap,
+                irreplaceable=bool(spec.fixed),
+            )
+            for spec, source in settings.secrets.items()
+        ],
         protect=protect,
     ),
 )
-foundation = Foundation("foundation", FoundationArgs(scope=scope, protect=protect), ours)
+foundation = Foundation("foundation", FoundationArgs(scope=scope, lasting=generated, protect=protect), ours)
 scope = scope.within(foundation.namespace)
+credentials = Sources(
+    "sources",
+    SourcesArgs(
+        scope=scope,
+        origins={
+            spec.name: Origin(source=source.kind, generation=source.generation)
+            for spec, source in settings.secrets.items()
+        },
+        generated=generated.values,
+        given=secret_outputs(facts.secrets.given),
+        external={
+            spec.name: External(
+                store=wanted.store,
+                store_kind=wanted.store_kind,
+                key=wanted.key,
+                part=wanted.part,
+                check=usable(spec),
+            )
+            for spec, source in settings.secrets.items()
+            if (wanted := source.external_secret)
+        },
+    ),
+    ours,
+)
 groups = {ADMINS: access.admins, READONLY: access.readonly, USERS: access.users}
 oauth = OAuthPrerequisites(
     "oauth",
@@ -86,6 +119,7 @@ oauth = OAuthPrerequisites(
         scope=scope,
         client_id=oauth_client(settings.namespace),
         client_secret=credentials["oauthClientSecret"],
+        former_secret=generated.former.get("oauthClientSecret"),
         redirect_uri=urls.oauth_callback,
         groups=groups if access.manage_groups else {},
     ),

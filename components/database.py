@@ -46,9 +46,17 @@ class Database(ComponentResource):
     def __init__(self, name: str, args: DatabaseArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Database", name, None, opts)
         scope, child = args.scope, ResourceOptions(parent=self)
-        passwords = k8s.core.v1.Secret(
-            f"{name}-passwords",
+        password = k8s.core.v1.Secret(
+            f"{name}-password",
             metadata=scope.meta("postgres"),
+            immutable=True,
+            string_data={"admin": args.admin_password},
+            opts=child,
+        )
+        # The server's pod has no part in it: another password of a role must not restart it.
+        passwords = k8s.core.v1.Secret(
+            f"{name}-bootstrap-passwords",
+            metadata=scope.meta("postgres-bootstrap"),
             immutable=True,
             string_data={
                 "admin": args.admin_password,
@@ -59,7 +67,7 @@ class Database(ComponentResource):
         )
         account = parts.account(name, scope, "postgres", child)
         service = parts.service(name, scope, "postgres", PORT, child)
-        stateful = _stateful_set(args, service.address, account, passwords.metadata.name)
+        stateful = _stateful_set(args, service.address, account, password.metadata.name)
         server = k8s.apps.v1.StatefulSet(
             f"{name}-server",
             metadata=scope.meta("postgres", "postgres", scope.awaited(heal=True)),

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import pulumi
 from pulumi import RunError
 
-from config import findings
+from config import findings, rotation
 from config.cluster import Cluster, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
@@ -30,10 +31,11 @@ _WORKERS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the cluster knows: its apps domain, and which of our Deployments an autoscaler sizes."""
+    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, and secrets."""
 
     domain: str
     autoscaled: frozenset[str]
+    secrets: rotation.Secrets
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -49,6 +51,8 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
     if problems or facts is None:
         raise RunError(summary(problems, _headline(stack)))
+    if facts.secrets.notices:
+        pulumi.warn("\n".join(["Secrets are rotated:", *(f"  - {each}" for each in facts.secrets.notices)]))
     return facts, cluster
 
 
@@ -64,12 +68,15 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     # One question first: an unreachable server is then reported once, after one time-out.
     groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
     objects, rights = findings.planned(settings), _rights(settings)
+    wanted = rotation.existing(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
         models = pool.submit(cluster.read, _models_path(settings.namespace, stack))
         scalers = pool.submit(
             cluster.read, f"/apis/autoscaling/v2/namespaces/{settings.namespace}/horizontalpodautoscalers"
         )
+        record = pool.submit(cluster.read, rotation.record_path(settings.namespace, stack))
+        held = dict(zip(wanted, pool.map(cluster.get, map(rotation.path, wanted.values())), strict=True))
         found = list(zip(objects, pool.map(cluster.read, [one.path for one in objects]), strict=True))
         allowed = list(zip(rights, pool.map(cluster.allowed, *zip(*rights, strict=True)), strict=True))
     domain, problems = _domain(settings, ingress.result().get("spec", {}).get("domain"))
@@ -85,8 +92,12 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += findings.foreign_redirects(found, settings.namespace, domain)
     problems += findings.resized(settings, found)
     problems += findings.vanished(settings, models.result().get("items", []))
-    facts = Facts(domain=domain, autoscaled=findings.autoscaled(scalers.result())) if domain else None
-    return facts, problems
+    problems += rotation.unserved(settings, groups, cluster.server)
+    secrets, unusable = rotation.examine(settings, held, record.result())
+    problems += unusable
+    if domain is None:
+        return None, problems
+    return Facts(domain=domain, autoscaled=findings.autoscaled(scalers.result()), secrets=secrets), problems
 
 
 def _models_path(namespace: str, stack: str) -> str:

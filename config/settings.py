@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from config.access import Access
 from config.models import Entry, Model, catalogue
-from config.secrets import SecretValues
 from config.sizes import Images, Replicas, Storage, TierResources
+from config.sources import SecretSources
 from config.types import Domain, ModelName, NamespaceName, each_once
 
 
@@ -67,9 +67,9 @@ class Settings(Entry):
     replicas: Replicas = Field(default=Replicas(), description="Pods per tier.")
     resources: TierResources = Field(default=TierResources(), description="Requests and limits per tier.")
     storage: Storage = Field(default=Storage(), description="Persistent volumes.")
-    secrets: SecretValues = Field(
-        default=SecretValues(),
-        description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",
+    secrets: SecretSources = Field(
+        default=SecretSources(),
+        description="Sources and rotation of secrets. All are generated once if you write nothing.",
     )
     protect_data: bool = Field(
         default=True,
