@@ -32,7 +32,7 @@ class CredentialsArgs:
 
 
 class Credentials(ComponentResource):
-    """Values by name, each a secret Output that changes with its generation only; ``former`` ones are still accepted."""
+    """Values by name, each a secret Output that changes with its generation only; ``former`` are still accepted."""
 
     values: Mapping[str, Output[str]]
     former: Mapping[str, Output[str]]

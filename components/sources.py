@@ -4,7 +4,6 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
@@ -62,12 +61,11 @@ class Sources(ComponentResource):
         super().__init__("litemaas:index:Sources", name, None, opts)
         fetched = {secret: self._fetched(f"{name}-{secret}", args.scope, one) for secret, one in args.external.items()}
         self.values = {**args.generated, **args.given, **fetched}
-        origins = {secret: {"source": one.source, "generation": one.generation} for secret, one in args.origins.items()}
         k8s.core.v1.Secret(
             f"{name}-record",
             metadata=args.scope.meta(RECORD),
             immutable=True,
-            string_data={RECORD_KEY: _record(origins, self.values)},
+            string_data={RECORD_KEY: _record(args.origins, self.values)},
             opts=ResourceOptions(parent=self),
         )
         self.register_outputs({"values": Output.secret(dict(self.values))})
@@ -105,6 +103,9 @@ class Sources(ComponentResource):
         return Output.secret(made.data.apply(value))
 
 
-def _record(origins: Mapping[str, Mapping[str, Any]], values: Mapping[str, Output[str]]) -> Output[str]:
-    entries = {secret: origin | {"digest": values[secret].apply(digest)} for secret, origin in origins.items()}
+def _record(origins: Mapping[str, Origin], values: Mapping[str, Output[str]]) -> Output[str]:
+    entries = {
+        secret: {"source": one.source, "generation": one.generation, "digest": values[secret].apply(digest)}
+        for secret, one in origins.items()
+    }
     return Output.json_dumps(entries, sort_keys=True)

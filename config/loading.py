@@ -8,7 +8,7 @@ serialise, and leaves it only through ``secret_outputs`` as a secret Output
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pulumi import Config, Output, RunError
 from pulumi.runtime import is_config_secret
@@ -48,7 +48,7 @@ def load() -> Settings:
 
 def _in_clear(written: Any) -> list[Problem]:
     """A secret is what stands in ``value``, and whatever is no mapping where one belongs."""
-    entries: dict[str, Any] = written if isinstance(written, dict) else {}
+    entries = cast("dict[str, Any]", written if isinstance(written, dict) else {})
     return [
         Problem(
             where=f"{NAMESPACE}:secrets.{name}" + (".value" if isinstance(entry, dict) else ""),

@@ -31,7 +31,7 @@ _FACTORS = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e
     f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTP", start=1)
 }
 # Words that stand in charts, examples and tutorials. What is left of a secret without them has to be strong.
-WELL_KNOWN = ("changeme", "change-me", "sk-1234", "password", "litemaas", "litellm", "secret", "admin", "1234")
+WELL_KNOWN = ("changeme", "change-me", "password", "litemaas", "litellm", "secret", "admin")
 _DIFFERENT_CHARACTERS = 8
 
 
