@@ -59,6 +59,7 @@ def definitions(openshift: Path, omit: Collection[str]) -> list[Object]:
         *load(openshift / "ingresses.crd.yaml"),
         *load(paths.MANIFESTS / "crds-oauth.yaml"),
         *load(paths.MANIFESTS / "crds-kserve.yaml"),
+        *load(paths.MANIFESTS / "crds-external-secrets.yaml"),
     ]
     names = [each["metadata"]["name"] for each in crds]
     if unknown := sorted(set(omit) - set(names)):

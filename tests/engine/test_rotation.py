@@ -1,15 +1,21 @@
 """Rotation of secrets: what a preview names changes, and nothing else; from every source."""
 
 import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from config.secrets import SECRETS
+from sandbox.client import ApiError
 from sandbox.cluster import Sandbox
-from tests.engine.driver import SETTINGS, Cluster, Project, Step, generated, leaks, stored
+from tests.engine.driver import SETTINGS, Cluster, Json, Project, Step, generated, leaks, stored
 
 NAMESPACE = "rotating"
+APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 ROTATED = [spec for spec in SECRETS if not spec.fixed]
 FIXED = [spec for spec in SECRETS if spec.fixed]
 SERVERS = {
@@ -165,3 +171,90 @@ def test_values_of_existing_secrets_are_used_followed_and_shown_nowhere(empty: P
     empty.destroy()
     # What is not ours stays.
     assert cluster.get("secret", "platform", "default")["data"]
+
+
+FETCHED = {"adminApiKey": "ltm_admin_Fetched-0123456789abcdef", "redisPassword": "FetchedRedis-0123456789abcdef"}
+
+
+class OperatorDouble(threading.Thread):
+    """A double of External Secrets Operator: fills each ExternalSecret of a namespace from ``store``."""
+
+    def __init__(self, cluster: Cluster, namespace: str, store: dict[str, str]) -> None:
+        super().__init__(daemon=True)
+        self.cluster, self.namespace, self.store = cluster, namespace, store
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        """Look, fill, wait."""
+        while not self.done.wait(0.5):
+            # The namespace comes during the up.
+            with suppress(ApiError):
+                for each in self.cluster.request("GET", self._path("externalsecrets"))["items"]:
+                    self._fill(each)
+
+    def _path(self, kind: str) -> str:
+        prefix = "/api/v1" if kind == "secrets" else "/apis/external-secrets.io/v1"
+        return f"{prefix}/namespaces/{self.namespace}/{kind}"
+
+    def _fill(self, request: Json) -> None:
+        meta, (wanted,) = request["metadata"], request["spec"]["data"]
+        value = self.store[wanted["remoteRef"]["key"]]
+        owner = {"apiVersion": request["apiVersion"], "kind": request["kind"], "name": meta["name"], "uid": meta["uid"]}
+        made = {
+            "metadata": {"name": meta["name"], "ownerReferences": [owner]},
+            "stringData": {wanted["secretKey"]: value},
+        }
+        body = {"apiVersion": "v1", "kind": "Secret", **made}
+        query = "?fieldManager=operator-double&force=true"
+        self.cluster.request("PATCH", f"{self._path('secrets')}/{meta['name']}{query}", body, APPLY)
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]}}
+        self.cluster.request("PATCH", f"{self._path('externalsecrets')}/{meta['name']}/status", ready, MERGE)
+
+
+@pytest.fixture
+def operator(empty: Project, cluster: Cluster) -> Iterator[OperatorDouble]:
+    """Runs as long as the test."""
+    double = OperatorDouble(cluster, empty.stack, {f"litemaas/{name}": value for name, value in FETCHED.items()})
+    double.start()
+    yield double
+    double.done.set()
+    double.join()
+
+
+def test_values_that_the_operator_double_fetches_are_awaited_used_and_followed(
+    empty: Project, cluster: Cluster, operator: OperatorDouble
+) -> None:
+    def source(name: str) -> Json:
+        return {"externalSecret": {"store": "vault", "key": f"litemaas/{name}"}}
+
+    empty.change(secrets={name: source(name) for name in FETCHED})
+    said = empty.preview("--diff") + empty.up()
+    content = stored(cluster, empty.stack)
+    assert [name for name, value in FETCHED.items() if content.count(value) < 2] == []
+    empty.preview("--expect-no-changes", "--refresh")
+
+    operator.store["litemaas/redisPassword"] = changed = "FetchedLater-0123456789abcdef"
+    _until(lambda: changed in stored(cluster, empty.stack))
+    assert restarted(empty.preview_json()) == {"redis", "litellm"}
+    said += empty.up()
+    assert FETCHED["redisPassword"] not in stored(cluster, empty.stack)
+    empty.preview("--expect-no-changes")
+
+    operator.store["litemaas/adminApiKey"] = weak = "NoPrefixAtAll-0123456789abcdef"
+    _until(lambda: weak in stored(cluster, empty.stack))
+    refused = empty.preview(expect=1)
+    assert "litemaas:secrets.adminApiKey.externalSecret" in refused
+    assert "does not begin with ltm_admin_" in refused
+    assert "Traceback" not in refused
+    kept = [each.read_text(errors="replace") for each in empty.state_files()]
+    for text in (said, refused, json.dumps(empty.export()), *kept):
+        assert leaks(text, FETCHED | {"changed": changed, "weak": weak}) == []
+    empty.destroy()
+
+
+def _until(true: Callable[[], bool]) -> None:
+    for _ in range(40):
+        if true():
+            return
+        time.sleep(0.5)
+    pytest.fail("did not happen within 20 s")
