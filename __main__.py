@@ -27,14 +27,14 @@ from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
 from components.postgres import Bundled
 from components.server import Dimensions, Names
+from components.sources import Fetched, Origin, Sources, SourcesArgs
 from components.verification import Verification, VerificationArgs
 from config import load
 from config.exposure import Certificate
-from config.loading import secret_text, secret_values
+from config.loading import secret_outputs, secret_text, usable
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
 from config.profiles import JOB, Sizing, instances, sizing
-from config.secrets import SECRETS
 from config.types import quantity
 
 gc.enable()
@@ -113,16 +113,53 @@ scope = Scope(
     on_failure=ErrorHook("explain-failure", explainer(cluster, settings.namespace)),
 )
 
-credentials = Credentials(
+generated = Credentials(
     "credentials",
     CredentialsArgs(
-        wanted=[Credential(name=spec.name, prefix=spec.prefix) for spec in SECRETS],
-        given=secret_values(settings),
+        wanted=[
+            Credential(
+                name=spec.name,
+                prefix=spec.prefix,
+                entropy_bytes=spec.entropy_bytes,
+                generation=source.generation,
+                overlap=spec.overlap,
+                irreplaceable=bool(spec.fixed),
+            )
+            for spec, source in settings.secrets.items()
+        ],
         protect=protect,
     ),
 )
-foundation = Foundation("foundation", FoundationArgs(scope=scope, authorities=facts.authorities, protect=protect), ours)
+foundation = Foundation(
+    "foundation",
+    FoundationArgs(scope=scope, authorities=facts.authorities, lasting=generated, protect=protect),
+    ours,
+)
 scope = scope.within(foundation.namespace)
+credentials = Sources(
+    "sources",
+    SourcesArgs(
+        scope=scope,
+        origins={
+            spec.name: Origin(source=source.kind, generation=source.generation)
+            for spec, source in settings.secrets.items()
+        },
+        generated=generated.values,
+        given=secret_outputs(facts.secrets.given),
+        external={
+            spec.name: Fetched(
+                store=wanted.store,
+                store_kind=wanted.store_kind,
+                key=wanted.key,
+                part=wanted.part,
+                check=usable(spec),
+            )
+            for spec, source in settings.secrets.items()
+            if (wanted := source.external_secret)
+        },
+    ),
+    ours,
+)
 exposure = Exposure(
     "exposure",
     ExposureArgs(
@@ -140,6 +177,7 @@ oauth = OAuthPrerequisites(
         scope=scope,
         client_id=oauth_client(settings.namespace),
         client_secret=credentials["oauthClientSecret"],
+        former_secret=generated.former.get("oauthClientSecret"),
         redirect_uri=urls.oauth_callback,
         groups=groups if access.manage_groups else {},
     ),

@@ -1,4 +1,4 @@
-"""Credentials: every secret of the installation, generated once and kept in the state."""
+"""Credentials: every secret of the installation, generated once for each generation and kept in the state."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -6,48 +6,55 @@ from dataclasses import dataclass
 
 from pulumi import ComponentResource, Output, ResourceOptions, Stash
 
-# 32 bytes: as long as the keys of AES-256 and HMAC-SHA256 that are made of them.
-_ENTROPY_BYTES = 32
-
 
 @dataclass(frozen=True, kw_only=True)
 class Credential:
-    """A secret to have: ``prefix`` is what its consumer insists on."""
+    """A secret to have: ``prefix`` is what its consumer insists on.
+
+    ``overlap`` keeps the value of the generation before as well; ``irreplaceable`` ones are those
+    that have encrypted something.
+    """
 
     name: str
     prefix: str
+    entropy_bytes: int
+    generation: int
+    overlap: bool
+    irreplaceable: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialsArgs:
-    """``wanted`` decides what exists; ``given`` are the operator's own values, as secret Outputs."""
+    """``wanted`` decides what exists; ``protect`` refuses to delete what is irreplaceable."""
 
     wanted: Sequence[Credential]
-    given: Mapping[str, Output[str]]
     protect: bool
 
 
 class Credentials(ComponentResource):
-    """Values by name; each a secret Output that never changes unless it is given anew."""
+    """Values by name, each a secret Output that changes with its generation only; ``former`` are still accepted."""
 
     values: Mapping[str, Output[str]]
+    former: Mapping[str, Output[str]]
 
     def __init__(self, name: str, args: CredentialsArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Credentials", name, None, opts)
-        # A new random value is made at each run and ignored after the first: the state keeps
-        # the one that is in use (engine.md section 2). Kept even where a value is given, so
-        # that taking the given one away does not lose the generated one.
-        options = ResourceOptions(parent=self, protect=args.protect, ignore_changes=["input"])
-        kept = {
-            one.name: Stash(
-                f"{name}-{one.name}",
-                input=Output.secret(one.prefix + secrets.token_urlsafe(_ENTROPY_BYTES)),
-                opts=options,
-            )
-            for one in args.wanted
-        }
-        self.values = {key: args.given.get(key, stash.output) for key, stash in kept.items()}
-        self.register_outputs({"values": Output.secret(dict(self.values))})
 
-    def __getitem__(self, name: str) -> Output[str]:
-        return self.values[name]
+        def kept(one: Credential, generation: int) -> Output[str]:
+            # A resource of its own for each generation. A protected one could not go with its
+            # generation: the namespace depends on all of them, which keeps them as long as it is
+            # protected, and what is irreplaceable is protected by itself too (docs/decisions/0018).
+            suffix = "" if generation == 1 else f"-{generation}"
+            # A new random value is made at each run and ignored after the first: the state keeps
+            # the one that is in use (engine.md section 2).
+            options = ResourceOptions(parent=self, protect=args.protect and one.irreplaceable, ignore_changes=["input"])
+            value = Output.secret(one.prefix + secrets.token_urlsafe(one.entropy_bytes))
+            return Stash(f"{name}-{one.name}{suffix}", input=value, opts=options).output
+
+        # Kept even where another source is chosen, so that leaving that again makes no third value.
+        self.values = {one.name: kept(one, one.generation) for one in args.wanted}
+        self.former = {
+            one.name: kept(one, one.generation - 1) for one in args.wanted if one.overlap and one.generation > 1
+        }
+        told = {"values": self.values, "former": self.former}
+        self.register_outputs({key: Output.secret(dict(value)) for key, value in told.items()})

@@ -50,9 +50,10 @@ class Database(ComponentResource):
     def __init__(self, name: str, args: DatabaseArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Database", name, None, opts)
         scope, names, child = args.scope, args.names, ResourceOptions(parent=self)
+        # A server's pod has no part in it: another password of a role must not restart it.
         passwords = k8s.core.v1.Secret(
-            f"{name}-passwords",
-            metadata=scope.meta("postgres"),
+            f"{name}-bootstrap-passwords",
+            metadata=scope.meta("postgres-bootstrap"),
             immutable=True,
             string_data={
                 "admin": args.admin_password,
@@ -68,7 +69,6 @@ class Database(ComponentResource):
                 name=name,
                 scope=scope,
                 account=account,
-                passwords=passwords.metadata.name,
                 admin_password=args.admin_password,
                 protect=args.protect,
             )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
-from pulumi import ComponentResource, Output, ResourceOptions
+from pulumi import ComponentResource, Output, Resource, ResourceOptions
 
 from components.kube import HEAL, Scope
 from components.trust import Trust, contents
@@ -17,11 +17,13 @@ INJECT_TRUST = {"config.openshift.io/inject-trusted-cabundle": "true"}
 class FoundationArgs:
     """``scope.namespace`` is the name of the namespace to make; ``protect`` refuses its deletion.
 
-    ``authorities`` in PEM are trusted besides those of the cluster.
+    ``authorities`` in PEM are trusted besides those of the cluster. ``lasting`` is what must not go before
+    the namespace, whatever a destroy is told.
     """
 
     scope: Scope
     authorities: str
+    lasting: Resource
     protect: bool
 
 
@@ -41,7 +43,7 @@ class Foundation(ComponentResource):
         space = k8s.core.v1.Namespace(
             f"{name}-namespace",
             metadata=k8s.meta.v1.ObjectMetaArgs(name=args.scope.namespace, labels=labels, annotations=HEAL),
-            opts=ResourceOptions(parent=self, protect=args.protect),
+            opts=ResourceOptions(parent=self, protect=args.protect, depends_on=[args.lasting]),
         )
         self.home = space
         self.namespace = space.metadata.name

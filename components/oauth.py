@@ -13,12 +13,14 @@ from components.kube import Scope
 class OAuthPrerequisitesArgs:
     """``groups`` maps Group names to members (None: not ours to set); empty makes no group.
 
-    ``client_id`` is plain because it names the object; ``client_secret`` is secret.
+    ``client_id`` is plain because it names the object; the secrets are secret. ``former_secret`` is
+    accepted besides ``client_secret``.
     """
 
     scope: Scope
     client_id: str
     client_secret: Output[str]
+    former_secret: Output[str] | None
     redirect_uri: str
     groups: Mapping[str, Sequence[str] | None]
 
@@ -37,6 +39,7 @@ class OAuthPrerequisites(ComponentResource):
             f"{name}-client",
             metadata=args.scope.global_meta("oauth", args.client_id),
             secret=args.client_secret,
+            former_secret=args.former_secret,
             redirect_uris=[args.redirect_uri],
             opts=child,
         )

@@ -90,17 +90,23 @@ def oauth_client(
     *,
     metadata: k8s.meta.v1.ObjectMetaArgs,
     secret: Output[str],
+    former_secret: Output[str] | None = None,
     redirect_uris: Sequence[Input[str]],
     opts: ResourceOptions,
 ) -> Manifest:
-    """An OAuthClient that logs people in without asking them, for the portal's two scopes only."""
-    fields: Mapping[str, object] = {
+    """An OAuthClient that logs people in without asking them, for the portal's two scopes only.
+
+    ``former_secret`` is accepted as well: by a backend that has not been told the new one yet.
+    """
+    fields: dict[str, object] = {
         # Marked here as well: the engine would show it, the state keep it, in clear.
         "secret": Output.secret(secret),
         "redirectURIs": list(dict.fromkeys(redirect_uris)),
         "grantMethod": "auto",
         "scopeRestrictions": [{"literals": list(PORTAL_SCOPES)}],
     }
+    if former_secret is not None:
+        fields["additionalSecrets"] = Output.secret([former_secret])
     return Manifest(
         name, api_version="oauth.openshift.io/v1", kind="OAuthClient", metadata=metadata, fields=fields, opts=opts
     )

@@ -37,7 +37,14 @@ class Bundled:
             spec=volumes.claim_spec(self.dimensions.storage, self.dimensions.storage_class),
             opts=ResourceOptions(parent=owner.tier, protect=owner.protect),
         )
-        pod = _pod(self, owner.account, owner.passwords, claim.metadata.name)
+        password = k8s.core.v1.Secret(
+            f"{name}-password",
+            metadata=scope.meta("postgres"),
+            immutable=True,
+            string_data={"admin": owner.admin_password},
+            opts=child,
+        )
+        pod = _pod(self, owner.account, password.metadata.name, claim.metadata.name)
         template = kube.pod_template(scope, "postgres", pod)
         made = k8s.apps.v1.StatefulSet(
             f"{name}-server",
@@ -55,7 +62,7 @@ class Bundled:
         return Server(host=replace(service, address=named), verified=self.tls, ready=[made], made_of=[template])
 
 
-def _pod(args: Bundled, account: Input[str], passwords: Input[str], claim: Input[str]) -> kube.Pod:
+def _pod(args: Bundled, account: Input[str], password: Input[str], claim: Input[str]) -> kube.Pod:
     # With a user: without, it asks for the name of a UID that may have none.
     answers = ("bash", "-c", "pg_isready -q -h 127.0.0.1 -U postgres")
     works = ("bash", "-c", "psql -qAt -U postgres -d postgres -c 'select 1'")
@@ -71,7 +78,7 @@ def _pod(args: Bundled, account: Input[str], passwords: Input[str], claim: Input
         command=["run-postgresql"] if parameters else None,
         args=parameters,
         env={"HOME": _HOME, "POSTGRESQL_MAX_CONNECTIONS": str(args.dimensions.max_connections)},
-        secret_env={"POSTGRESQL_ADMIN_PASSWORD": (passwords, "admin")},
+        secret_env={"POSTGRESQL_ADMIN_PASSWORD": (password, "admin")},
         mounts=[
             # The image writes its passwd file and configuration into its home, beside the data.
             volumes.scratch(_HOME),

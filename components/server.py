@@ -40,16 +40,12 @@ class Dimensions:
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """For whom a server is made: the tier, and what of it the server uses.
-
-    ``passwords`` is the Secret that has the administrator's under ``admin``.
-    """
+    """For whom a server is made: the tier, and what of it the server uses; the password is secret."""
 
     tier: ComponentResource
     name: str
     scope: kube.Scope
     account: Input[str]
-    passwords: Input[str]
     admin_password: Output[str]
     protect: bool
 

@@ -109,7 +109,7 @@ class Database(Entry):
                 where=f"{NAMESPACE}:secrets.{name}",
                 what=f"is missing; the external server has this password already (database.external.roles is "
                 f"{self.external.roles}), and a generated one would be refused there; write it with "
-                f"`pulumi config set --secret --path litemaas:secrets.{name}`",
+                f"`pulumi config set --secret --path litemaas:secrets.{name}.value`",
             )
             for name in needed
             if name not in given

@@ -2,12 +2,13 @@
 
 Values are read in one place and in clear, so that weak secrets can be refused at
 preview; every secret is wrapped in SecretStr at once, which Pulumi refuses to
-serialise, and leaves it only through ``secret_values`` as a secret Output
+serialise, and leaves it only through ``secret_outputs`` as a secret Output
 (docs/decisions/0003).
 """
 
 import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from pulumi import Config, Output, RunError
 from pulumi.runtime import is_config_secret
@@ -16,7 +17,9 @@ from pydantic import SecretStr, ValidationError
 
 from config.profiles import contradictions
 from config.report import NAMESPACE, Problem, explain, summary
+from config.secrets import SecretSpec
 from config.settings import Settings
+from config.types import weakness
 
 # Keys whose value is text as it stands; all others are JSON.
 TEXT = frozenset({"clusterDomain", "namespace", "profile", "context"})
@@ -30,14 +33,8 @@ def load() -> Settings:
     raw = _raw()
     hidden = {key for key in raw if is_config_secret(f"{NAMESPACE}:{key}")} | {"secrets"}
     problems: list[Problem] = []
-    if raw.get("secrets") and not is_config_secret(f"{NAMESPACE}:secrets"):
-        problems.append(
-            Problem(
-                where=f"{NAMESPACE}:secrets",
-                what="stands in the stack file in clear; whoever reads the repository could use it; "
-                "write `pulumi config set --secret --path litemaas:secrets.<name>` and make a new value",
-            )
-        )
+    if not is_config_secret(f"{NAMESPACE}:secrets"):
+        problems += _in_clear(raw.get("secrets"))
     if _has_private_key(raw) and "exposure" not in hidden:
         hidden |= {"exposure"}
         problems.append(
@@ -65,14 +62,44 @@ def _has_private_key(raw: Any) -> bool:
     return '"key":' in text or "PRIVATE KEY" in text
 
 
-def secret_values(settings: Settings) -> dict[str, Output[str]]:
+def _in_clear(written: Any) -> list[Problem]:
+    """A secret is what stands in ``value``, and whatever is no mapping where one belongs."""
+    entries = cast("dict[str, Any]", written if isinstance(written, dict) else {})
+    return [
+        Problem(
+            where=f"{NAMESPACE}:secrets.{name}" + (".value" if isinstance(entry, dict) else ""),
+            what="stands in the stack file in clear; whoever reads the repository could use it; write "
+            f"`pulumi config set --secret --path {NAMESPACE}:secrets.{name}.value` and make a new value",
+        )
+        for name, entry in entries.items()
+        if entry is not None and (not isinstance(entry, dict) or "value" in entry)
+    ]
+
+
+def secret_outputs(values: Mapping[str, SecretStr]) -> dict[str, Output[str]]:
     """The secrets that the operator gave, by name, each as a secret Output."""
-    return {name: secret_text(value) for name, value in settings.secrets.given().items()}
+    return {name: secret_text(value) for name, value in values.items()}
 
 
 def secret_text(value: SecretStr | None) -> Output[str]:
     """A secret of the settings as a secret Output; of nothing, an empty one."""
     return Output.secret(value.get_secret_value() if value else "")
+
+
+def usable(spec: SecretSpec) -> Callable[[str], str]:
+    """Passes on a value that became known during the up only, unless it must not be used.
+
+    What it returns raises RunError, which Pulumi prints without a traceback.
+    """
+
+    def check(text: str) -> str:
+        if problem := weakness(text, spec.prefix):
+            where = f"{NAMESPACE}:secrets.{spec.name}.externalSecret"
+            found = Problem(where=where, what=f"was fetched and {problem}; mend it in the store")
+            raise RunError("\n".join(["A fetched secret cannot be used; what uses it was not touched", str(found)]))
+        return text
+
+    return check
 
 
 def _raw() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pulumi import RunError, log
 
 from components.naming import Addresses
-from config import findings, stored, tls_findings
+from config import findings, rotation, stored, tls_findings
 from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
@@ -35,13 +35,14 @@ _WORKERS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, and the
+    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, and the
     certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
     """
 
     domain: str
     autoscaled: frozenset[str]
     authorities: str
+    secrets: rotation.Secrets
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -59,6 +60,8 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary(problems, _headline(stack)))
     for warning in tls_findings.ending(settings, facts.authorities):
         log.warn(warning)
+    if facts.secrets.notices:
+        log.warn("\n".join(["Secrets are rotated:", *(f"  - {each}" for each in facts.secrets.notices)]))
     return facts, cluster
 
 
@@ -74,12 +77,15 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     # One question first: an unreachable server is then reported once, after one time-out.
     groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
     objects, rights = findings.planned(settings), _rights(settings)
+    wanted = rotation.existing(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
         models = pool.submit(cluster.read, _models_path(settings.namespace, stack))
         scalers = pool.submit(
             cluster.read, f"/apis/autoscaling/v2/namespaces/{settings.namespace}/horizontalpodautoscalers"
         )
+        record = pool.submit(cluster.read, rotation.record_path(settings.namespace, stack))
+        held = dict(zip(wanted, pool.map(cluster.get, map(rotation.path, wanted.values())), strict=True))
         found = list(zip(objects, pool.map(cluster.read, [one.path for one in objects]), strict=True))
         others = stored.of_other_modes(settings)
         elsewhere = list(zip(others, pool.map(cluster.read, others.values()), strict=True))
@@ -105,12 +111,15 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += findings.vanished(settings, models.result().get("items", []))
     authorities, untrusted = tls_findings.authorities(settings, cluster)
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
+    problems += rotation.unserved(settings, groups, cluster.server)
+    secrets, unusable = rotation.examine(settings, held, record.result())
+    problems += unusable
     if not domain:
         return None, problems
     hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
     problems += tls_findings.served(settings, cluster, groups, hosts)
     scaled = findings.autoscaled(scalers.result())
-    return Facts(domain=domain, autoscaled=scaled, authorities=authorities), problems
+    return Facts(domain=domain, autoscaled=scaled, authorities=authorities, secrets=secrets), problems
 
 
 def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:

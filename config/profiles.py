@@ -9,7 +9,6 @@ from typing import Literal
 
 from config.database import OLDEST_POSTGRES, postgres_major
 from config.report import NAMESPACE, Problem
-from config.secrets import is_given
 from config.settings import Settings
 from config.types import quantity
 
@@ -79,7 +78,7 @@ def contradictions(settings: Settings) -> list[Problem]:
 
 def given_secrets(settings: Settings) -> Collection[str]:
     """The secrets that the operator gives instead of having them generated."""
-    return settings.secrets.given()
+    return {spec.name for spec, source in settings.secrets.items() if source.kind != "generated"}
 
 
 def _too_old(settings: Settings) -> list[Problem]:
@@ -105,12 +104,12 @@ def _plain_pods(settings: Settings) -> list[Problem]:
 
 
 def _unknown_passwords(settings: Settings) -> list[Problem]:
-    if settings.redis.mode == "bundled" or is_given(settings.secrets, "redisPassword"):
+    if settings.redis.mode == "bundled" or "redisPassword" in given_secrets(settings):
         return []
     what = (
         f"is missing; the Redis at {settings.redis.host} knows nothing of a generated one and would refuse every call, "
         "so that limits would hold for each LiteLLM pod alone; write "
-        "`pulumi config set --secret --path litemaas:secrets.redisPassword`"
+        "`pulumi config set --secret --path litemaas:secrets.redisPassword.value`"
     )
     return [Problem(where=f"{NAMESPACE}:secrets.redisPassword", what=what)]
 

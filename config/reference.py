@@ -1,7 +1,8 @@
 """The configuration reference, the JSON Schema and the project's config block, made from the models.
 
-``python -m config.reference markdown`` prints the table for the README, ``schema`` the
-schema that lets an editor check stack files, ``project`` the config block of Pulumi.yaml.
+``python -m config.reference markdown`` prints the table for the README, ``secrets`` the
+one of secrets, ``schema`` the schema that lets an editor check stack files, ``project`` the config block
+of Pulumi.yaml.
 """
 
 import json
@@ -16,6 +17,7 @@ from pydantic.fields import FieldInfo
 from config.loading import TEXT
 from config.models import catalogue
 from config.report import NAMESPACE
+from config.secrets import SECRETS
 from config.settings import Settings
 
 
@@ -27,7 +29,8 @@ def rows(model: type[BaseModel], prefix: str, seen: dict[type[BaseModel], str]) 
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         inner, is_list = _nested(field.annotation)
-        told = seen.get(inner) if inner else None
+        # A variant of an entry has its keys.
+        told = next((seen[one] for one in inner.__mro__ if one in seen), None) if inner else None
         yield path, _cell(field) + (f" Keys as in `{told}`." if told else "")
         if inner is not None and told is None:
             seen[inner] = path
@@ -41,6 +44,17 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
+def secrets() -> str:
+    """The table of secrets as a Markdown table."""
+    lines = ["| secret | what it is | a rotation restarts | what people notice |", "|---|---|---|---|"]
+    for spec in SECRETS:
+        restarts, notice = (
+            ("never", f"**Refused:** {spec.fixed}") if spec.fixed else (", ".join(spec.restarts), spec.notice)
+        )
+        lines.append(f"| `{spec.name}` | {spec.purpose} | {restarts} | {notice} |")
+    return "\n".join(lines) + "\n"
+
+
 def schema() -> dict[str, Any]:
     """A JSON Schema for whole stack files (``Pulumi.<stack>.yaml``)."""
     made = Settings.model_json_schema(by_alias=True)
@@ -49,8 +63,8 @@ def schema() -> dict[str, Any]:
     # A catalogue entry may stand as its bare name; the models only know what it turns into.
     properties["models"]["items"] = {"anyOf": [{"enum": sorted(catalogue())}, properties["models"]["items"]]}
     # Values set with --secret stand as a mapping with one key.
-    for secret in definitions["SecretValues"]["properties"].values():
-        secret["anyOf"] = [{"type": "object", "required": ["secure"]}]
+    for source in (one for name, one in definitions.items() if name.startswith("Source")):
+        source["properties"]["value"]["anyOf"] = [{"type": "object", "required": ["secure"]}]
     definitions["Certificate"]["properties"]["key"]["anyOf"] = [{"type": "object", "required": ["secure"]}]
     # `pulumi config set` writes these as text.
     properties["protectData"] = {"anyOf": [properties["protectData"], {"enum": ["true", "false"]}]}
@@ -113,9 +127,11 @@ def _cell(field: FieldInfo) -> str:
 if __name__ == "__main__":
     if sys.argv[1:] == ["markdown"]:
         sys.stdout.write(markdown())
+    elif sys.argv[1:] == ["secrets"]:
+        sys.stdout.write(secrets())
     elif sys.argv[1:] == ["schema"]:
         sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
     elif sys.argv[1:] == ["project"]:
         yaml.safe_dump({"config": project()}, sys.stdout, sort_keys=False, width=120)
     else:
-        sys.exit("usage: python -m config.reference markdown|schema|project")
+        sys.exit("usage: python -m config.reference markdown|secrets|schema|project")

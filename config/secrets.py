@@ -1,4 +1,4 @@
-"""The table of secrets: what each is for, who uses it, how it must look.
+"""The table of secrets: what each is for, who uses it, how it must look, what its rotation costs.
 
 One row per secret; nothing else in the program lists them. ``prefix`` is what the
 consumer insists on: LiteLLM wants ``sk-`` on its master key (litemaas-contract.md
@@ -6,125 +6,103 @@ section 1.3), the backend treats an admin key without ``ltm_admin_`` as a JWT (1
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Optional
-
-from pydantic import Field, SecretStr, create_model
-
-from config.models import Entry
-from config.types import strong_secret
 
 
 @dataclass(frozen=True, kw_only=True)
 class SecretSpec:
-    """One secret of an installation."""
+    """One secret of an installation.
+
+    ``restarts`` names the tiers whose pods hold it, ``notice`` is what people see of a rotation.
+    ``fixed`` is empty, or says why it cannot be rotated and what to do instead. With ``overlap``
+    the value of the generation before stays accepted.
+    """
 
     name: str
     purpose: str
-    consumers: str
-    on_change: str
+    restarts: tuple[str, ...]
+    notice: str = ""
     prefix: str = ""
+    # 32 bytes: as long as the keys of AES-256 and HMAC-SHA256 that are made of them.
+    entropy_bytes: int = 32
+    overlap: bool = False
+    fixed: str = ""
 
+
+_AWAY = "the portal is away for seconds, while its one pod is replaced"
 
 SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec(
         name="postgresAdminPassword",
         purpose="superuser of the bundled PostgreSQL",
-        consumers="postgres, the bootstrap Job",
-        on_change="the database pod restarts once",
+        restarts=("postgres",),
+        notice="pages and logins fail until PostgreSQL is back; calls with keys in use go on for a minute",
     ),
     SecretSpec(
         name="portalDatabasePassword",
-        purpose="role that owns the portal's database",
-        consumers="backend",
-        on_change="the backend restarts; the bootstrap Job sets it first",
+        purpose="role that owns the portal's database; the bootstrap Job sets it first",
+        restarts=("backend",),
+        notice=_AWAY,
     ),
     SecretSpec(
         name="gatewayDatabasePassword",
-        purpose="role that owns LiteLLM's database",
-        consumers="litellm, backend (backup and model check)",
-        on_change="LiteLLM and backend restart; the bootstrap Job sets it first",
+        purpose="role that owns LiteLLM's database; the bootstrap Job sets it first",
+        restarts=("litellm", "backend"),
+        notice=f"{_AWAY}; LiteLLM's pods are replaced one by one",
     ),
     SecretSpec(
         name="redisPassword",
         purpose="Redis, where LiteLLM's replicas share limits",
-        consumers="redis, litellm",
-        on_change="both restart; rate-limit counters start anew. An external Redis has to have it before",
+        restarts=("redis", "litellm"),
+        notice="rate limits are counted anew; LiteLLM's pods are replaced one by one; an external Redis needs it first",
     ),
     SecretSpec(
         name="litellmMasterKey",
         purpose="LiteLLM's administrator, which the backend acts as",
-        consumers="litellm, backend, the model Job",
-        on_change="both restart together; keys of users stay valid",
+        restarts=("litellm", "backend"),
+        notice="portal pages that ask LiteLLM fail from LiteLLM's restart to the backend's; keys of people stay "
+        "valid; whoever uses the master key needs the new one",
         prefix="sk-",
     ),
     SecretSpec(
         name="litellmSaltKey",
-        purpose="encrypts model credentials in LiteLLM's database",
-        consumers="litellm",
-        on_change="NEVER change it: every stored model becomes unreadable",
+        purpose="encrypts credentials of models in LiteLLM's database",
+        restarts=("litellm",),
         prefix="sk-",
+        fixed="LiteLLM could read none of the credentials that it has encrypted in its database; keep it, and if "
+        "it has leaked replace what it protects: the credentials, where the models take them",
     ),
     SecretSpec(
         name="litellmUiPassword",
         purpose="user `admin` of LiteLLM's own web page",
-        consumers="litellm",
-        on_change="LiteLLM restarts",
+        restarts=("litellm",),
+        notice="user `admin` of LiteLLM's page needs the new one: `pulumi stack output --show-secrets "
+        "litellm_ui_password`; LiteLLM's pods are replaced one by one",
     ),
     SecretSpec(
         name="jwtSecret",
         purpose="signs the portal's login tokens",
-        consumers="backend",
-        on_change="everybody has to log in again",
+        restarts=("backend",),
+        notice=f"everybody has to log in again; {_AWAY}",
     ),
     SecretSpec(
         name="oauthClientSecret",
         purpose="proves the portal to OpenShift's OAuth server",
-        consumers="OAuthClient, backend",
-        on_change="logins in flight fail once",
+        restarts=("backend",),
+        notice=f"{_AWAY}; the secret of the generation before stays accepted, so raise it by two after a leak",
+        overlap=True,
     ),
     SecretSpec(
         name="backendEncryptionKey",
-        purpose="encrypts provider keys in the portal's database",
-        consumers="backend (as LITELLM_MASTER_KEY, a misleading name)",
-        on_change="NEVER change it: stored provider keys become unreadable",
+        purpose="encrypts provider keys in the portal's database (the backend calls it LITELLM_MASTER_KEY)",
+        restarts=("backend",),
+        fixed="the portal could read none of the provider keys that it has encrypted in its database; keep it, and "
+        "if it has leaked replace what it protects: the provider keys, at the providers and in the portal",
     ),
     SecretSpec(
         name="adminApiKey",
         purpose="lets automation call the portal's administration API",
-        consumers="backend",
-        on_change="scripts that use it must be given the new one",
+        restarts=("backend",),
+        notice=f"scripts that use it must be given the new one; {_AWAY}",
         prefix="ltm_admin_",
     ),
 )
-
-
-class GivenSecrets(Entry):
-    """Values that the operator chose instead of generated ones."""
-
-    def given(self) -> dict[str, SecretStr]:
-        """The values by name, without those left out."""
-        found = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in found.items() if value is not None}
-
-
-def is_given(secrets: GivenSecrets, name: str) -> bool:
-    """Whether the operator chose the value of ``name``, instead of having one generated."""
-    return name in secrets.given()
-
-
-def _secret_field(spec: SecretSpec) -> tuple[Any, Any]:
-    description = (
-        f"{spec.purpose[0].upper()}{spec.purpose[1:]}; used by {spec.consumers}. "
-        f"Default: generated once. On change: {spec.on_change}."
-    )
-    kind: Any = Annotated[SecretStr, strong_secret(spec.prefix)]
-    return Optional[kind], Field(default=None, alias=spec.name, description=description)  # noqa: UP045 (a value, not an annotation)
-
-
-if TYPE_CHECKING:
-    SecretValues = GivenSecrets
-else:
-    # One field per row of the table, so that a secret can be neither forgotten nor misspelt.
-    SecretValues = create_model(
-        "SecretValues", __base__=GivenSecrets, **{spec.name: _secret_field(spec) for spec in SECRETS}
-    )

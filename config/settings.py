@@ -10,8 +10,8 @@ from config.database import Database
 from config.exposure import Exposure
 from config.models import Entry, Model, catalogue
 from config.redis import Redis
-from config.secrets import SecretValues
 from config.sizes import Images, Replicas, Storage, TierResources
+from config.sources import SecretSources
 from config.trust import Tls, Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
 
@@ -72,9 +72,9 @@ class Settings(Entry):
     resources: TierResources = Field(default=TierResources(), description="Requests and limits per tier.")
     storage: Storage = Field(default=Storage(), description="Persistent volumes, besides the database's.")
     database: Database = Field(default=Database(), description="PostgreSQL: who runs it, its size and settings.")
-    secrets: SecretValues = Field(
-        default=SecretValues(),
-        description="Values to use instead of generated ones; set each with `pulumi config set --secret --path`.",
+    secrets: SecretSources = Field(
+        default=SecretSources(),
+        description="Sources and rotation of secrets. All are generated once if you write nothing.",
     )
     exposure: Exposure = Field(default=Exposure(), description="How portal, gateway and API are seen from outside.")
     redis: Redis = Field(default=Redis(), description="Where LiteLLM's replicas share limits.")

@@ -13,25 +13,26 @@ from pydantic import AfterValidator, Field, SecretStr
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 MODEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 SECRET = re.compile(r"[-A-Za-z0-9._~+=]+")
+SECRET_KEY = re.compile(r"[-A-Za-z0-9._]+")
 # Kubernetes' own grammar for resource.Quantity, without the exponent forms that
 # nobody writes in a stack file.
 QUANTITY = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<suffix>m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 IMAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?")
 ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:(?P<port>[0-9]{1,5}))?(/[^\s?#]*)?")
 _LABEL_LENGTH = 63  # RFC 1035
+_NAME_LENGTH = 253
 # `litemaas-api-<namespace>` is the first label of a host.
 _NAMESPACE_LENGTH = _LABEL_LENGTH - len("litemaas-api-")
 # Leaves room for that label and a dot in a name of at most 253 characters.
-_DOMAIN_LENGTH = 253 - _LABEL_LENGTH - 1
-_NAME_LENGTH = 253  # RFC 1123
+_DOMAIN_LENGTH = _NAME_LENGTH - _LABEL_LENGTH - 1
 _SECRET_LENGTH = 16
 _PORTS = 65536
 _FACTORS = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15} | {
     f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTP", start=1)
 }
-# Values that were published in a chart, an example or a tutorial, and which
-# newer LiteLLM versions refuse by hash as well.
-WELL_KNOWN = frozenset({"changeme", "sk-1234", "password", "admin", "secret", "litemaas"})
+# Words that stand in charts, examples and tutorials. What is left of a secret without them has to be strong.
+WELL_KNOWN = ("changeme", "change-me", "password", "litemaas", "litellm", "secret", "admin")
+_DIFFERENT_CHARACTERS = 8
 
 
 def quantity(value: str) -> float:
@@ -77,6 +78,29 @@ def _namespace(value: str) -> str:
     return value
 
 
+def _namespace_label(value: str) -> str:
+    if not _is_label(value):
+        msg = (
+            "is no name of a namespace (a-z, 0-9, -; 63 at most); nothing could be found there; write it as oc shows it"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _object_name(value: str) -> str:
+    if len(value) > _NAME_LENGTH or not all(DNS_LABEL.fullmatch(part) for part in value.split(".")):
+        msg = "is no name of an object (a-z, 0-9, - and .); none could be found by it; write it as oc shows it"
+        raise ValueError(msg)
+    return value
+
+
+def _secret_key(value: str) -> str:
+    if not SECRET_KEY.fullmatch(value):
+        msg = "is no key of a Secret (letters, digits, -, _ and .); none could be found by it; write it as oc shows it"
+        raise ValueError(msg)
+    return value
+
+
 def _user(value: str) -> str:
     bad_colon = ":" in value and not value.startswith("b64:")
     if not value or value in {".", "..", "~"} or "/" in value or "%" in value or bad_colon:
@@ -98,16 +122,6 @@ def _model_name(value: str) -> str:
         msg = (
             "is no model name of a-z, 0-9, '-' and '.' (63 at most); it also names the object that "
             "carries the model; write for example granite-8b-agent"
-        )
-        raise ValueError(msg)
-    return value
-
-
-def _object_name(value: str) -> str:
-    if not value or len(value) > _NAME_LENGTH or not all(DNS_LABEL.fullmatch(part) for part in value.split(".")):
-        msg = (
-            "is no name of a Kubernetes object (a-z, 0-9, '-' and '.'); nothing of that name can be there; "
-            "write the one that `oc get` shows"
         )
         raise ValueError(msg)
     return value
@@ -169,10 +183,12 @@ def each_once(names: list[str]) -> list[str]:
 
 Domain = Annotated[str, AfterValidator(_domain)]
 NamespaceName = Annotated[str, AfterValidator(_namespace)]
+NamespaceLabel = Annotated[str, AfterValidator(_namespace_label)]
+ObjectName = Annotated[str, AfterValidator(_object_name)]
+SecretKey = Annotated[str, AfterValidator(_secret_key)]
 UserName = Annotated[str, AfterValidator(_user)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 HostName = Annotated[str, AfterValidator(_host_name)]
-ObjectName = Annotated[str, AfterValidator(_object_name)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Image = Annotated[str, AfterValidator(_image)]
 Quantity = Annotated[str, AfterValidator(_checked_quantity)]
@@ -180,26 +196,32 @@ Count = Annotated[int, Field(ge=1)]
 Price = Annotated[float, Field(ge=0)]
 
 
+def weakness(text: str, prefix: str) -> str | None:
+    """Why ``text`` is no secret to use, and what to write instead; None for a strong one."""
+    if not text.startswith(prefix):
+        return f"does not begin with {prefix}; its consumer would not take it for what it is; write {prefix}..."
+    rest = text.removeprefix(prefix).lower()
+    for word in WELL_KNOWN:
+        rest = rest.replace(word, "")
+    if len(rest) < _SECRET_LENGTH or len(set(rest)) < _DIFFERENT_CHARACTERS:
+        return (
+            f"is well known, repeats itself or is shorter than {_SECRET_LENGTH} characters; it would be guessed; "
+            "leave it out to have one generated, or make a long random one"
+        )
+    if not SECRET.fullmatch(text):
+        return (
+            "has characters besides letters, digits and -._~+= (a space or a line break too); a URL, a list or a "
+            "configuration file would read it differently; write others"
+        )
+    return None
+
+
 def strong_secret(prefix: str) -> AfterValidator:
     """A validator that refuses secrets that are short, well known, or lack ``prefix``."""
 
     def check(value: SecretStr) -> SecretStr:
-        text = value.get_secret_value()
-        if text in WELL_KNOWN or len(text) < _SECRET_LENGTH:
-            msg = (
-                f"is well known or shorter than {_SECRET_LENGTH} characters; it would be guessed; "
-                "leave it out to have one generated"
-            )
-            raise ValueError(msg)
-        if not text.startswith(prefix):
-            msg = f"does not begin with {prefix}; its consumer would not take it for what it is; write {prefix}..."
-            raise ValueError(msg)
-        if not SECRET.fullmatch(text):
-            msg = (
-                "has characters besides letters, digits and -._~+=; a URL, a list or a configuration "
-                "file would read it differently; write others"
-            )
-            raise ValueError(msg)
+        if problem := weakness(value.get_secret_value(), prefix):
+            raise ValueError(problem)
         return value
 
     return AfterValidator(check)

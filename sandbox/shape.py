@@ -61,6 +61,7 @@ def definitions(openshift: Path, omit: Collection[str]) -> list[Object]:
         *load(paths.MANIFESTS / "crds-kserve.yaml"),
         *load(paths.MANIFESTS / "crds-cnpg.yaml"),
         *load(paths.MANIFESTS / "crds-certmanager.yaml"),
+        *load(paths.MANIFESTS / "crds-external-secrets.yaml"),
     ]
     names = [each["metadata"]["name"] for each in crds]
     if unknown := sorted(set(omit) - set(names)):

@@ -7,6 +7,7 @@ of one test would run in the next.
 """
 
 import asyncio
+import base64
 import contextvars
 import json
 import runpy
@@ -36,6 +37,8 @@ DOMAIN = "apps.lab.example.com"
 # How Pulumi's text begins when an Output was put into an f-string.
 F_STRING = "Calling __str__ on an Output"
 STASH = "pulumi:index:Stash"
+# In every Secret that the program reads.
+READ_VALUE = "sk-read-by-the-program-0123456789"
 PROVIDER = "pulumi:providers:kubernetes"
 COMPONENT_PREFIX = "litemaas:index:"
 
@@ -192,6 +195,16 @@ class RecordingMonitor(mocks.MockMonitor):
         answer.object.update(state)
         if request.custom and not self.unknown:
             answer.id = state.get("metadata", {}).get("name", f"{request.name}-id")
+        return answer
+
+    def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:  # noqa: N802
+        """Only what an operator has made is read: a Secret with one key."""
+        answer = resource_pb2.ReadResourceResponse(urn=self.make_urn(request.parent, request.type, request.name))
+        if not self.unknown:
+            value = base64.b64encode(READ_VALUE.encode()).decode()
+            answer.properties.update(
+                {"data": {rpc._special_sig_key: rpc._special_secret_sig, "value": {"value": value}}}
+            )
         return answer
 
     def RegisterResourceOutputs(  # noqa: N802

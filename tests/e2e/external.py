@@ -84,7 +84,7 @@ def settings(name: str, authority: str) -> Json:
 def deploy(stack: Deployed, folder: Path) -> str:
     """The connections that a stack has once it is up and verified: a line for each role, ``t`` for TLS."""
     project = spoilt(stack, folder, {}, "external", **settings("external", AUTHORITY.certificate))
-    project.set_secret("secrets.postgresAdminPassword", PASSWORD)
+    project.set_secret("secrets.postgresAdminPassword.value", PASSWORD)
     project.up()
     query = (
         "SELECT DISTINCT usename, ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL"
@@ -98,7 +98,7 @@ def fail(stack: Deployed, folder: Path, *, authority: str, password: str) -> str
     """What an `up` says that cannot get in."""
     name = folder.name.rstrip("0123456789")
     project = spoilt(stack, folder, {}, name, **settings(name, authority), rolloutTimeoutSeconds=60)
-    project.set_secret("secrets.postgresAdminPassword", password)
+    project.set_secret("secrets.postgresAdminPassword.value", password)
     said = project.up(expect=1)
     project.destroy()
     return said

@@ -108,7 +108,7 @@ def test_a_changed_size_rolls_the_gateway_and_migrates_nothing(stored: Project, 
 
 def test_another_secret_in_the_gateways_environment_migrates_nothing(stored: Project, cluster: Cluster) -> None:
     before = migrations(cluster)
-    stored.set_secret("secrets.redisPassword", "0123456789-0123456789")
+    stored.set_secret("secrets.redisPassword.value", "0123456789-0123456789")
     stored.up()
     assert migrations(cluster) == before
 

@@ -122,7 +122,7 @@ def test_an_external_database_is_told_of_and_nothing_is_made_for_it(
     project.write_config(settings(EXTERNAL, {"mode": "external", "maxConnections": 100, "external": there}))
     said = project.refused()
     assert "litemaas:secrets.postgresAdminPassword" in said
-    project.set_secret("secrets.postgresAdminPassword", PASSWORD)
+    project.set_secret("secrets.postgresAdminPassword.value", PASSWORD)
     project.up()
     assert cluster.items("statefulsets", EXTERNAL) == []
     claims = {each["metadata"]["name"] for each in cluster.items("persistentvolumeclaims", EXTERNAL)}

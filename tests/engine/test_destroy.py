@@ -66,6 +66,18 @@ def test_destroy_without_preview_keeps_all_data_and_up_brings_the_rest_back(
     assert _uids(doomed) == uids
 
 
+def test_a_secret_of_a_protected_stack_can_be_rotated(protected: Project, doomed: Cluster) -> None:
+    before, uids = generated(protected), _uids(doomed)
+    protected.change(secrets={"jwtSecret": {"generation": 2}})
+    protected.up()
+    now = generated(protected)
+    assert now.pop("jwtSecret-2") != before.pop("jwtSecret")
+    assert now == before
+    assert _uids(doomed) == uids
+    protected.pulumi("destroy", "--yes", expect=1)
+    assert generated(protected).keys() == {*now, "jwtSecret-2"}
+
+
 def _uids(cluster: Cluster) -> list[str]:
     return [
         cluster.get("namespace", NAMESPACE, None)["metadata"]["uid"],

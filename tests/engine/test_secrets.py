@@ -97,7 +97,7 @@ def given(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFact
     project = Project(tmp_path_factory.mktemp("given") / "project", program, sandbox.env(), "given")
     project.write_config(SETTINGS | {"namespace": "given", "access": {"manageGroups": False}})
     for name, value in GIVEN.items():
-        project.set_secret(f"secrets.{name}", value)
+        project.set_secret(f"secrets.{name}.value", value)
     said = project.preview("--diff") + project.run("preview", "--json", "--stack", "given").stdout + project.up()
     return project, said
 
@@ -125,18 +125,18 @@ def test_given_secrets_change_nothing_at_the_second_run(given: tuple[Project, st
 
 def test_a_weak_secret_is_refused_without_being_quoted(empty: Project) -> None:
     weak = "hunter2-short"
-    empty.set_secret("secrets.jwtSecret", weak)
-    empty.set_secret("secrets.adminApiKey", "NoPrefixButLongEnough-0123456789")
+    empty.set_secret("secrets.jwtSecret.value", weak)
+    empty.set_secret("secrets.adminApiKey.value", "NoPrefixButLongEnough-0123456789")
     said = empty.refused()
-    assert "litemaas:secrets.jwtSecret" in said
-    assert "litemaas:secrets.adminApiKey" in said
+    assert "litemaas:secrets.jwtSecret.value" in said
+    assert "litemaas:secrets.adminApiKey.value" in said
     assert "ltm_admin_" in said
     assert leaks(said, {"weak": weak, "long": "NoPrefixButLongEnough-0123456789"}) == []
 
 
 def test_a_secret_in_clear_in_the_stack_file_is_refused_without_being_quoted(empty: Project) -> None:
     clear = "StandsInClearInTheFile-0123456789"
-    empty.change(secrets={"jwtSecret": clear})
+    empty.change(secrets={"jwtSecret": {"value": clear}})
     said = empty.refused()
     assert "pulumi config set --secret --path litemaas:secrets" in said
     assert leaks(said, {"it": clear}) == []

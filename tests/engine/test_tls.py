@@ -160,7 +160,7 @@ def test_tls_inside_and_an_external_redis(empty: Project, cluster: Cluster) -> N
 
     empty.change(redis={"mode": "external", "host": "redis.example.com"})
     assert "litemaas:secrets.redisPassword" in empty.refused()
-    empty.set_secret("secrets.redisPassword", "external-0123456789")
+    empty.set_secret("secrets.redisPassword.value", "external-0123456789")
     gone = {(step.kind, step.name) for step in empty.preview_json() if step.op == "delete"}
     assert {("Deployment", "cache-redis"), ("Service", "cache-service"), ("NetworkPolicy", "isolation-redis")} <= gone
     empty.up()

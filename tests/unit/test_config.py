@@ -165,26 +165,31 @@ def test_a_refusal_shows_neither_traceback_nor_python_names():
 
 BAD_SECRETS = {
     "well known": ("postgresAdminPassword", "changeme", "leave it out"),
+    "well known after its prefix": ("adminApiKey", "ltm_admin_changeme-changeme", "leave it out"),
+    "well known twice": ("redisPassword", "password-password-admin", "leave it out"),
+    "of few characters": ("jwtSecret", "abcabcabcabcabcabcabcabc", "leave it out"),
+    "LiteLLM's own example": ("litellmMasterKey", "sk-1234", "leave it out"),
+    "a list with spaces": ("adminApiKey", "ltm_admin_one0123456789 ltm_admin_two", "write others"),
     "short": ("jwtSecret", "fifteen-letters", "16 characters"),
     "without its prefix": ("litellmMasterKey", "no-prefix-0123456789", "write sk-..."),
     "admin key without its prefix": ("adminApiKey", "sk-0123456789abcdef", "write ltm_admin_..."),
     "reserved characters": ("portalDatabasePassword", "p@ss/w:rd%0123456789", "write others"),
-    "a comma": ("adminApiKey", "ltm_admin_one,ltm_admin_two", "write others"),
+    "a comma": ("adminApiKey", "ltm_admin_one0123456789,ltm_admin_two", "write others"),
     "a line break": ("redisPassword", "0123456789abcdef\n", "write others"),
 }
 
 
 @pytest.mark.parametrize(("name", "value", "cure"), BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
 def test_a_weak_secret_is_refused_without_being_quoted(name, value, cure):
-    text = refusal({**GOOD, "secrets": {name: value}}, {"secrets"})
-    assert f"litemaas:secrets.{name} = [secret]" in text
+    text = refusal({**GOOD, "secrets": {name: {"value": value}}}, {"secrets"})
+    assert f"litemaas:secrets.{name}.value = [secret]" in text
     assert cure in text
     assert value.strip() not in text
 
 
 def test_a_secret_of_the_wrong_type_is_not_quoted():
-    text = refusal({**GOOD, "secrets": {"jwtSecret": 1234567890123456}}, {"secrets"})
-    assert "litemaas:secrets.jwtSecret = [secret]" in text
+    text = refusal({**GOOD, "secrets": {"jwtSecret": {"value": 1234567890123456}}}, {"secrets"})
+    assert "litemaas:secrets.jwtSecret.value = [secret]" in text
     assert "1234567890123456" not in text
 
 
@@ -201,22 +206,23 @@ def test_any_key_that_is_stored_encrypted_is_not_quoted():
 
 
 def test_secrets_in_clear_are_refused_with_the_command_that_stores_them():
-    text = refusal({**GOOD, "secrets": {"jwtSecret": "0123456789abcdef-long"}})
-    assert "litemaas:secrets" in text
-    assert "pulumi config set --secret --path litemaas:secrets.<name>" in text
+    text = refusal({**GOOD, "secrets": {"jwtSecret": {"value": "0123456789abcdef-long"}}})
+    assert "(1 problem)" in text
+    assert "litemaas:secrets.jwtSecret.value\n" in text
+    assert "pulumi config set --secret --path litemaas:secrets.jwtSecret.value" in text
     assert "0123456789abcdef" not in text
 
 
 def test_a_secret_is_no_part_of_what_settings_print():
-    settings = harness.read_config({**GOOD, "secrets": {"jwtSecret": "0123456789abcdef-long"}}, {"secrets"})
+    settings = harness.read_config({**GOOD, "secrets": {"jwtSecret": {"value": "0123456789abcdef-long"}}}, {"secrets"})
     assert "0123456789abcdef" not in f"{settings} {settings!r}"
 
 
 def test_every_secret_of_the_table_has_a_key_in_the_stack_file():
     names = {spec.name for spec in SECRETS}
-    values = {spec.name: f"{spec.prefix}0123456789abcdef" for spec in SECRETS}
+    values = {spec.name: {"value": f"{spec.prefix}0123456789abcdef"} for spec in SECRETS}
     settings = harness.read_config({**GOOD, "secrets": values}, {"secrets"})
-    assert set(settings.secrets.given()) == names
+    assert {spec.name for spec, source in settings.secrets.items() if source.kind == "value"} == names
     assert len(names) == len(SECRETS) == 11
 
 

@@ -15,7 +15,7 @@ from tests.unit.ways import allowed, policies, used
 
 PASSWORD = "0123456789-0123456789"  # noqa: S105 (of no server)
 HOST = "postgres.example.com"
-GIVEN = {"secrets": {"postgresAdminPassword": PASSWORD}}
+GIVEN = {"secrets": {"postgresAdminPassword": {"value": PASSWORD}}}
 
 
 CLIENTS = (
@@ -129,7 +129,10 @@ def test_ready_made_names_and_passwords_are_used_and_no_administrator():
         "gatewayDatabase": "g_db",
         "gatewayRole": "g",
     }
-    passwords = {"portalDatabasePassword": PASSWORD, "gatewayDatabasePassword": PASSWORD + "-other"}
+    passwords = {
+        "portalDatabasePassword": {"value": PASSWORD},
+        "gatewayDatabasePassword": {"value": PASSWORD + "-other"},
+    }
     one = run(external(**ready) | {"secrets": passwords})
     job = one.one("Job", "database-bootstrap")
     assert harness.env(job)["ROLES"] == "ready"
@@ -276,7 +279,7 @@ def test_the_cluster_has_the_administrators_password_of_the_stack():
     assert spec["superuserSecret"] == {"name": "database-superuser-auto"}
     superuser = one.one("Secret", "database-superuser")
     assert superuser.inputs["type"] == "kubernetes.io/basic-auth"
-    assert superuser.inputs["stringData"]["password"] == secret(one, "database-passwords")["admin"]
+    assert superuser.inputs["stringData"]["password"] == secret(one, "database-bootstrap-passwords")["admin"]
     assert isinstance(superuser.marked["stringData"], harness.Secret)
 
 

@@ -228,7 +228,7 @@ BAD = {
         "is none of the choices",
         "'ClusterIssuer' or 'Issuer'",
     ),
-    "an impossible name": ({"secret": "a/b"}, "secret", "is no name of a Kubernetes object", "`oc get` shows"),
+    "an impossible name": ({"secret": "a/b"}, "secret", "is no name of an object", "write it as oc shows it"),
 }
 
 

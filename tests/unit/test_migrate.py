@@ -87,7 +87,10 @@ def once(**changed) -> str:
     return job.replacement_trigger
 
 
-KEYS = {"litellmMasterKey": "sk-0123456789-0123456789", "litellmSaltKey": "sk-9876543210-9876543210"}
+KEYS = {
+    "litellmMasterKey": {"value": "sk-0123456789-0123456789"},
+    "litellmSaltKey": {"value": "sk-9876543210-9876543210"},
+}
 
 
 @pytest.mark.parametrize(
@@ -96,8 +99,8 @@ KEYS = {"litellmMasterKey": "sk-0123456789-0123456789", "litellmSaltKey": "sk-98
         {"resources": {"litellm": {"limits": {"memory": "6Gi"}}}},
         {"images": {"pullSecret": "registry-login"}},
         {"images": {"postgres": "quay.io/sclorg/postgresql-16-c9s:other"}},
-        {"secrets": {"redisPassword": "0123456789-0123456789"}},
-        {"secrets": {"gatewayDatabasePassword": "0123456789-0123456789"}},
+        {"secrets": {"redisPassword": {"value": "0123456789-0123456789"}}},
+        {"secrets": {"gatewayDatabasePassword": {"value": "0123456789-0123456789"}}},
         {"secrets": KEYS},
         {"profile": "production"},
     ],

@@ -11,7 +11,7 @@ from tests.unit.conftest import DEMO
 from tests.unit.ways import Way, allowed, policies, used
 
 VALUE = "external-sentinel-0123456789"
-SECRET = {"redisPassword": VALUE}
+SECRET = {"redisPassword": {"value": VALUE}}
 ELSEWHERE = {"mode": "external", "host": "redis.example.com", "port": 6380}
 INSIDE = {"mode": "external", "host": "cache.shared.svc.cluster.local", "tls": False}
 NEIGHBOUR = {"mode": "external", "host": "valkey"}
@@ -111,7 +111,7 @@ def test_the_password_of_an_external_redis_has_to_be_given():
     said = refusal(ELSEWHERE)
     assert "litemaas:secrets.redisPassword" in said
     assert "the Redis at redis.example.com knows nothing of a generated one" in said
-    assert "pulumi config set --secret --path litemaas:secrets.redisPassword" in said
+    assert "pulumi config set --secret --path litemaas:secrets.redisPassword.value" in said
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,12 @@ def test_the_readme_has_the_reference_made_from_the_models():
     assert table == reference.markdown(), "run `python -m config.reference markdown` and paste its output"
 
 
+def test_the_readme_has_the_table_of_secrets_made_from_the_code():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.split("<!-- secrets -->\n")[1].split("<!-- end of secrets -->")[0]
+    assert table == reference.secrets(), "run `python -m config.reference secrets` and paste its output"
+
+
 def test_the_project_file_declares_every_key_as_the_models_do():
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
     assert declared.pop("pulumi:disable-default-providers") == {"value": ["kubernetes"]}

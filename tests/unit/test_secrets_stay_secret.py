@@ -11,9 +11,13 @@ SENTINEL = harness.Sentinel({spec.name: spec.prefix for spec in SECRETS})
 HOLDERS = {"Secret", "OAuthClient", "Stash"}
 
 
+def given_values(values: dict[str, str]) -> dict:
+    return {name: {"value": value} for name, value in values.items()}
+
+
 @pytest.fixture(scope="module")
 def given() -> harness.Run:
-    return harness.run_program({**DEMO, "secrets": SENTINEL.values}, secrets={"secrets"})
+    return harness.run_program({**DEMO, "secrets": given_values(SENTINEL.values)}, secrets={"secrets"})
 
 
 def generated_values(run: harness.Run) -> dict[str, str]:
@@ -78,8 +82,8 @@ def test_generated_secrets_look_as_their_consumers_insist(run):
 def test_generated_secrets_would_be_accepted_if_an_operator_gave_them(run):
     """So that one can be carried to another stack."""
     values = {name.removeprefix("credentials-"): value for name, value in generated_values(run).items()}
-    settings = harness.read_config({"clusterDomain": harness.DOMAIN, "secrets": values}, {"secrets"})
-    assert set(settings.secrets.given()) == set(values)
+    settings = harness.read_config({"clusterDomain": harness.DOMAIN, "secrets": given_values(values)}, {"secrets"})
+    assert {spec.name for spec, source in settings.secrets.items() if source.kind == "value"} == set(values)
 
 
 def test_all_secrets_differ(run):
@@ -99,23 +103,23 @@ def test_a_refused_secret_is_not_quoted():
         "nonsense": "sentinel-x",
     }
     with pytest.raises(RunError) as refusal:
-        harness.run_program({**DEMO, "secrets": values}, secrets={"secrets"})
+        harness.run_program({**DEMO, "secrets": given_values(values)}, secrets={"secrets"})
     text = str(refusal.value)
-    assert "litemaas:secrets.litellmMasterKey" in text
-    assert "litemaas:secrets.jwtSecret" in text
+    assert "litemaas:secrets.litellmMasterKey.value" in text
+    assert "litemaas:secrets.jwtSecret.value" in text
     assert "litemaas:secrets.nonsense" in text
     assert "sentinel" not in text
 
 
 def test_secrets_in_clear_in_the_stack_file_are_refused_and_not_quoted():
     with pytest.raises(RunError) as refusal:
-        harness.run_program({**DEMO, "secrets": {"jwtSecret": "a-long-enough-sentinel"}})
+        harness.run_program({**DEMO, "secrets": {"jwtSecret": {"value": "a-long-enough-sentinel-0123456789"}}})
     assert "pulumi config set --secret --path litemaas:secrets." in str(refusal.value)
     assert "sentinel" not in str(refusal.value)
 
 
 def test_bad_secrets_in_clear_are_not_quoted_either():
     with pytest.raises(RunError) as refusal:
-        harness.run_program({**DEMO, "secrets": {"litellmMasterKey": "sentinel"}})
+        harness.run_program({**DEMO, "secrets": {"litellmMasterKey": {"value": "sentinel"}}})
     assert "2 problems" in str(refusal.value)
     assert "sentinel" not in str(refusal.value)

@@ -186,7 +186,7 @@ def test_the_applications_share_neither_role_nor_password_nor_database(run):
     assert (portal.username, portal.path) == ("litemaas", "/litemaas_db")
     assert (proxy.username, proxy.path) == ("litellm", "/litellm_db")
     assert portal.password != proxy.password
-    assert secret(run, "database-passwords")["admin"] not in {portal.password, proxy.password}
+    assert secret(run, "database-bootstrap-passwords")["admin"] not in {portal.password, proxy.password}
 
 
 def test_the_backend_checks_models_in_the_database_of_the_gateway(run):
@@ -220,7 +220,7 @@ def test_reserved_characters_of_a_password_are_percent_encoded_in_the_url(passwo
     url = urlsplit(outputs["portal_url"].value)
     assert (url.username, unquote(url.password or "")) == ("litemaas", password)
     assert (url.hostname, url.port, url.path) == ("postgres", 5432, "/litemaas_db")
-    assert secret(run, "database-passwords")["portal"] == password, "the role itself gets it as it is"
+    assert secret(run, "database-bootstrap-passwords")["portal"] == password, "the role itself gets it as it is"
 
 
 def test_passwords_reach_the_bootstrap_through_its_environment_only(run):

@@ -15,7 +15,13 @@ JOB = "verification-checks"
 GRANITE = {"name": "granite-8b-agent", "endpoint": "http://g.private-ai.svc:8080/v1", "contextLength": 16384}
 SENTINEL = harness.Sentinel({spec.name: spec.prefix for spec in SECRETS})
 # Nothing in it is generated, so that two runs are equal.
-FIXED = {**DEMO, "models": [GRANITE], "secrets": SENTINEL.values}
+
+
+def given(values):
+    return {name: {"value": value} for name, value in values.items()}
+
+
+FIXED = {**DEMO, "models": [GRANITE], "secrets": given(SENTINEL.values)}
 
 
 def needs(run: harness.Run, name: str) -> set[str]:
@@ -84,7 +90,10 @@ def test_an_unchanged_program_does_not_run_it_again(usual):
         {"replicas": {"litellm": 2}},
         {"clusterDomain": "apps.other.example.com"},
         {"access": {"admins": ["alice"], "initialAdmins": ["dave"]}},
-        *({"secrets": {**SENTINEL.values, spec.name: f"{spec.prefix}rotated-0123456789abcdef"}} for spec in SECRETS),
+        *(
+            {"secrets": given({**SENTINEL.values, spec.name: f"{spec.prefix}rotated-0123456789abcdef"})}
+            for spec in SECRETS
+        ),
         *({"models": [{**GRANITE, **more}]} for more in ({"tools": True}, {"contextLength": 8192}, {"verify": False})),
         {"models": []},
         {"models": [GRANITE, "mistral-3-int4"]},

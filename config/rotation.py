@@ -1,0 +1,139 @@
+"""What is about to happen to secrets: values from elsewhere are fetched, rotations announced or refused.
+
+The stack keeps a record in a Secret (``components/sources.py``): of each secret the source, the
+generation and the digest of the value that was handed out last. What differs from it is a rotation.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from pydantic import SecretStr
+
+from components.sources import RECORD, RECORD_KEY, digest
+from config.cluster import Answer, Json
+from config.names import COMPONENT_LABEL, STACK_LABEL
+from config.report import NAMESPACE, Problem
+from config.secrets import SecretSpec
+from config.settings import Settings
+from config.sources import Existing, Source
+from config.types import weakness
+
+_OPERATOR = "external-secrets.io"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """``given`` are the values that are known before anything is made; ``notices`` tells of rotations."""
+
+    given: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr])
+    notices: tuple[str, ...] = ()
+
+
+def existing(settings: Settings) -> dict[str, Existing]:
+    """The keys of existing Secrets that are to be read, by name of the secret."""
+    return {spec.name: source.existing for spec, source in settings.secrets.items() if source.existing}
+
+
+def path(wanted: Existing) -> str:
+    """Where the API server has the Secret of ``wanted``."""
+    return f"/api/v1/namespaces/{wanted.namespace}/secrets/{wanted.name}"
+
+
+def record_path(namespace: str, stack: str) -> str:
+    """Where the API server lists the records of ``stack``."""
+    labels = f"{COMPONENT_LABEL}%3D{RECORD},{STACK_LABEL}%3D{stack}"
+    return f"/api/v1/namespaces/{namespace}/secrets?labelSelector={labels}"
+
+
+def examine(settings: Settings, found: Mapping[str, Answer], records: Json) -> tuple[Secrets, list[Problem]]:
+    """What is known of the secrets, and what is wrong with them.
+
+    ``found`` are the API server's answers for what ``existing`` names, ``records`` for ``record_path``.
+    """
+    given, problems = dict[str, SecretStr](), list[Problem]()
+    notices: list[str] = []
+    last = _recorded(records)
+    for spec, source in settings.secrets.items():
+        value = source.value
+        if source.existing:
+            value, problem = _fetched(spec, source.existing, found[spec.name])
+            problems += [problem] if problem else []
+        if value:
+            given[spec.name] = value
+        before = last.get(spec.name)
+        if before and (change := _change(source, value, before)):
+            notices.append(f"{spec.name} ({change}): restarts {', '.join(spec.restarts)}. People notice: {spec.notice}")
+            problems += _refused(spec, source, change, int(before["generation"]))
+    return Secrets(given=given, notices=tuple(notices)), problems
+
+
+def unserved(settings: Settings, groups: set[str], server: str) -> list[Problem]:
+    """ExternalSecrets that nobody would fill."""
+    return [
+        Problem(
+            where=f"{NAMESPACE}:secrets.{spec.name}.externalSecret",
+            what=f"needs the API {_OPERATOR}, which {server} does not serve; nobody would fetch the secret; install "
+            "External Secrets Operator, or write another source",
+        )
+        for spec, source in settings.secrets.items()
+        if source.external_secret and _OPERATOR not in groups
+    ]
+
+
+def _fetched(spec: SecretSpec, wanted: Existing, answer: Answer) -> tuple[SecretStr | None, Problem | None]:
+    where = f"{NAMESPACE}:secrets.{spec.name}.existing"
+    shown = f"{wanted.namespace}/{wanted.name}"
+    if answer.status == HTTPStatus.FORBIDDEN:
+        what = "may not be read by you; up would have no value; ask for the right to get this Secret"
+        return None, Problem(where=where, value=shown, what=what)
+    data: Json = answer.body.get("data") or {}
+    if answer.status != HTTPStatus.OK or wanted.key not in data:
+        what = f"has no key {wanted.key}" if answer.status == HTTPStatus.OK else "is not there"
+        there = f" (its keys: {', '.join(sorted(data)) or 'none'})" if answer.status == HTTPStatus.OK else ""
+        cure = "make it before the up, or correct namespace, name and key"
+        return None, Problem(where=where, value=shown, what=f"{what}{there}; up would have no value; {cure}")
+    try:
+        text = base64.b64decode(data[wanted.key]).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        text = ""
+    if problem := weakness(text, spec.prefix):
+        return None, Problem(where=f"{where}.key", value=wanted.key, what=f"holds a value that {problem}")
+    return SecretStr(text), None
+
+
+def _recorded(records: Json) -> dict[str, Json]:
+    """The newest record: an up that was killed can have left an older one behind."""
+    items = sorted(records.get("items", []), key=lambda one: one["metadata"].get("creationTimestamp", ""))
+    if not items:
+        return {}
+    return json.loads(base64.b64decode(items[-1]["data"][RECORD_KEY]))
+
+
+def _change(source: Source, value: SecretStr | None, before: Json) -> str | None:
+    """What changes, in words; None when nothing does, as far as can be known before the up."""
+    if value:
+        same = digest(value.get_secret_value()) == before["digest"]
+        return None if same else f"another value, from {source.kind}"
+    if source.kind != before["source"]:
+        return f"{before['source']} -> {source.kind}"
+    if source.generation != before["generation"]:
+        return f"generation {before['generation']} -> {source.generation}"
+    return None
+
+
+def _refused(spec: SecretSpec, source: Source, change: str, generation: int) -> list[Problem]:
+    where = f"{NAMESPACE}:secrets.{spec.name}"
+    if spec.fixed:
+        what = f"would get another value ({change}), and cannot be rotated: {spec.fixed}; put the former one back"
+        return [Problem(where=where, what=what)]
+    if source.kind == "generated" and source.generation < generation:
+        what = (
+            f"is lower than {generation}, the one in use; the former value is gone, so this would only be another new "
+            f"one under an old number; write {generation}, or {generation + 1} for a new value"
+        )
+        return [Problem(where=f"{where}.generation", value=str(source.generation), what=what)]
+    return []

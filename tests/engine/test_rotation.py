@@ -1,0 +1,260 @@
+"""Rotation of secrets: what a preview names changes, and nothing else; from every source."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from config.secrets import SECRETS
+from sandbox.client import ApiError
+from sandbox.cluster import Sandbox
+from tests.engine.driver import SETTINGS, Cluster, Json, Project, Step, generated, leaks, stored
+
+NAMESPACE = "rotating"
+APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+ROTATED = [spec for spec in SECRETS if not spec.fixed]
+FIXED = [spec for spec in SECRETS if spec.fixed]
+SERVERS = {
+    "postgres": ("StatefulSet", "database-server"),
+    "redis": ("Deployment", "cache-redis"),
+    "litellm": ("Deployment", "gateway-proxy"),
+    "backend": ("Deployment", "backend-server"),
+}
+
+
+@pytest.fixture(scope="module")
+def rotating(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A stack whose secrets are rotated one after the other."""
+    project = Project(tmp_path_factory.mktemp("rotating") / "project", program, sandbox.env(), NAMESPACE)
+    project.write_config(SETTINGS | {"namespace": NAMESPACE, "access": {"manageGroups": False}})
+    project.up()
+    return project
+
+
+def restarted(steps: list[Step]) -> set[str]:
+    """The tiers whose pods a plan replaces."""
+    rows = {(step.kind, step.name) for step in steps}
+    return {tier for tier, row in SERVERS.items() if row in rows}
+
+
+def set_generation(project: Project, name: str, generation: int) -> None:
+    """As a person would."""
+    project.run(
+        "config", "set", "--path", f"litemaas:secrets.{name}.generation", str(generation), "--stack", project.stack
+    )
+
+
+@pytest.mark.parametrize("spec", ROTATED, ids=lambda spec: spec.name)
+def test_the_preview_of_a_rotation_names_what_restarts_and_shows_exactly_that(rotating: Project, spec) -> None:
+    before = rotating.config()
+    set_generation(rotating, spec.name, 2)
+    try:
+        steps = rotating.preview_json()
+        assert restarted(steps) == set(spec.restarts)
+        assert {step.kind for step in steps} <= {"Stash", "Secret", "Deployment", "StatefulSet", "Job", "OAuthClient"}
+        assert {step.name for step in steps if step.kind == "Stash"} >= {f"credentials-{spec.name}-2"}
+    finally:
+        rotating.write_config(before)
+
+
+def test_all_secrets_are_rotated_in_one_up_and_the_next_changes_nothing(rotating: Project, cluster: Cluster) -> None:
+    old = generated(rotating)
+    for spec in ROTATED:
+        set_generation(rotating, spec.name, 2)
+    said = rotating.preview()
+    for spec in ROTATED:
+        assert f"{spec.name} (generation 1 -> 2): restarts {', '.join(spec.restarts)}. People notice:" in said
+    said += rotating.preview("--diff") + rotating.run("preview", "--json", "--stack", rotating.stack).stdout
+    said += rotating.up()
+    now = generated(rotating)
+    assert set(now) == {
+        *(f"{spec.name}-2" for spec in ROTATED),
+        *(spec.name for spec in FIXED),
+        "oauthClientSecret",
+    }
+    content = stored(cluster, NAMESPACE)
+    for spec in ROTATED:
+        assert now[f"{spec.name}-2"] != old[spec.name]
+        assert now[f"{spec.name}-2"] in content, spec.name
+        assert old[spec.name] not in content, spec.name
+    for spec in FIXED:
+        assert now[spec.name] == old[spec.name]
+    client = cluster.get("oauthclient", f"{NAMESPACE}-oauth-client", None)
+    assert client["secret"] == now["oauthClientSecret-2"]
+    assert client["additionalSecrets"] == [old["oauthClientSecret"]]
+    rotating.preview("--expect-no-changes", "--refresh")
+    assert "Secrets are rotated" not in rotating.preview()
+    values = {f"{name} before": value for name, value in old.items()} | now
+    others = [each for each in cluster.everything() if each["kind"] not in {"Secret", "OAuthClient"}]
+    kept = [each.read_text(errors="replace") for each in rotating.state_files()]
+    for text in (said, json.dumps(rotating.export()), json.dumps(others), *kept):
+        assert leaks(text, values) == []
+
+
+def test_a_lowered_generation_is_refused(rotating: Project) -> None:
+    before = rotating.config()
+    set_generation(rotating, "jwtSecret", 1)
+    try:
+        said = rotating.refused()
+        assert "litemaas:secrets.jwtSecret.generation = 1" in said
+        assert "write 2, or 3 for a new value" in said
+    finally:
+        rotating.write_config(before)
+
+
+def test_raised_once_more_the_first_oauth_secret_is_accepted_no_longer(rotating: Project, cluster: Cluster) -> None:
+    second = generated(rotating)["oauthClientSecret-2"]
+    set_generation(rotating, "oauthClientSecret", 3)
+    rotating.up()
+    assert cluster.get("oauthclient", f"{NAMESPACE}-oauth-client", None)["additionalSecrets"] == [second]
+
+
+@pytest.mark.parametrize("spec", FIXED, ids=lambda spec: spec.name)
+def test_what_has_encrypted_something_is_not_rotated(rotating: Project, spec) -> None:
+    before = rotating.config()
+    set_generation(rotating, spec.name, 2)
+    try:
+        said = rotating.refused()
+        assert f"litemaas:secrets.{spec.name}.generation" in said
+        assert spec.fixed in said
+        rotating.write_config(before)
+        rotating.set_secret(f"secrets.{spec.name}.value", f"{spec.prefix}AnotherValue-0123456789abcdef")
+        said = rotating.refused()
+        assert f"litemaas:secrets.{spec.name}\n" in said
+        assert "put the former one back" in said
+        assert "AnotherValue" not in said
+    finally:
+        rotating.write_config(before)
+
+
+EXISTING = {"jwtSecret": "ExistingJwt-0123456789abcdef", "litellmMasterKey": "sk-ExistingMaster-0123456789"}
+
+
+def make_secret(cluster: Cluster, namespace: str, name: str, data: dict[str, str]) -> None:
+    """Make or change a Secret that is not ours."""
+    metadata = {"name": name, "namespace": namespace}
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+
+def test_values_of_existing_secrets_are_used_followed_and_shown_nowhere(empty: Project, cluster: Cluster) -> None:
+    make_secret(cluster, "default", "platform", EXISTING | {"weak": "changeme"})
+    source = {name: {"existing": {"namespace": "default", "name": "platform", "key": name}} for name in EXISTING}
+    for key, what in (("nothing", "has no key nothing (its keys:"), ("weak", "holds a value that is well known")):
+        empty.change(secrets={"redisPassword": {"existing": {"namespace": "default", "name": "platform", "key": key}}})
+        assert what in empty.refused()
+    empty.change(secrets={"redisPassword": {"existing": {"namespace": "default", "name": "none", "key": "x"}}})
+    assert "litemaas:secrets.redisPassword.existing = default/none" in empty.refused()
+
+    empty.change(secrets=source)
+    said = empty.preview("--diff") + empty.up()
+    content = stored(cluster, empty.stack)
+    assert [name for name, value in EXISTING.items() if value not in content] == []
+    empty.preview("--expect-no-changes", "--refresh")
+
+    changed = "ChangedAtItsSource-0123456789abcdef"
+    make_secret(cluster, "default", "platform", EXISTING | {"jwtSecret": changed})
+    preview = empty.preview()
+    assert "jwtSecret (another value, from existing): restarts backend." in preview
+    said += preview + empty.run("preview", "--json", "--stack", empty.stack).stdout
+    assert restarted(empty.preview_json()) == {"backend"}
+    said += empty.up()
+    assert changed in stored(cluster, empty.stack)
+    assert EXISTING["jwtSecret"] not in stored(cluster, empty.stack)
+    kept = [each.read_text(errors="replace") for each in empty.state_files()]
+    for text in (said, json.dumps(empty.export()), *kept):
+        assert leaks(text, EXISTING | {"changed": changed}) == []
+    empty.destroy()
+    # What is not ours stays.
+    assert cluster.get("secret", "platform", "default")["data"]
+
+
+FETCHED = {"adminApiKey": "ltm_admin_Fetched-0123456789abcdef", "redisPassword": "FetchedRedis-0123456789abcdef"}
+
+
+class OperatorDouble(threading.Thread):
+    """A double of External Secrets Operator: fills each ExternalSecret of a namespace from ``store``."""
+
+    def __init__(self, cluster: Cluster, namespace: str, store: dict[str, str]) -> None:
+        super().__init__(daemon=True)
+        self.cluster, self.namespace, self.store = cluster, namespace, store
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        """Look, fill, wait."""
+        while not self.done.wait(0.5):
+            # The namespace comes during the up.
+            with suppress(ApiError):
+                for each in self.cluster.request("GET", self._path("externalsecrets"))["items"]:
+                    self._fill(each)
+
+    def _path(self, kind: str) -> str:
+        prefix = "/api/v1" if kind == "secrets" else "/apis/external-secrets.io/v1"
+        return f"{prefix}/namespaces/{self.namespace}/{kind}"
+
+    def _fill(self, request: Json) -> None:
+        meta, (wanted,) = request["metadata"], request["spec"]["data"]
+        value = self.store[wanted["remoteRef"]["key"]]
+        owner = {"apiVersion": request["apiVersion"], "kind": request["kind"], "name": meta["name"], "uid": meta["uid"]}
+        made = {
+            "metadata": {"name": meta["name"], "ownerReferences": [owner]},
+            "stringData": {wanted["secretKey"]: value},
+        }
+        body = {"apiVersion": "v1", "kind": "Secret", **made}
+        query = "?fieldManager=operator-double&force=true"
+        self.cluster.request("PATCH", f"{self._path('secrets')}/{meta['name']}{query}", body, APPLY)
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced"}]}}
+        self.cluster.request("PATCH", f"{self._path('externalsecrets')}/{meta['name']}/status", ready, MERGE)
+
+
+@pytest.fixture
+def operator(empty: Project, cluster: Cluster) -> Iterator[OperatorDouble]:
+    """Runs as long as the test."""
+    double = OperatorDouble(cluster, empty.stack, {f"litemaas/{name}": value for name, value in FETCHED.items()})
+    double.start()
+    yield double
+    double.done.set()
+    double.join()
+
+
+def test_values_that_the_operator_double_fetches_are_awaited_used_and_followed(
+    empty: Project, cluster: Cluster, operator: OperatorDouble
+) -> None:
+    def source(name: str) -> Json:
+        return {"externalSecret": {"store": "vault", "key": f"litemaas/{name}"}}
+
+    empty.change(secrets={name: source(name) for name in FETCHED})
+    said = empty.preview("--diff") + empty.up()
+    content = stored(cluster, empty.stack)
+    assert [name for name, value in FETCHED.items() if content.count(value) < 2] == []
+    empty.preview("--expect-no-changes", "--refresh")
+
+    operator.store["litemaas/redisPassword"] = changed = "FetchedLater-0123456789abcdef"
+    _until(lambda: changed in stored(cluster, empty.stack))
+    assert restarted(empty.preview_json()) == {"redis", "litellm"}
+    said += empty.up()
+    assert FETCHED["redisPassword"] not in stored(cluster, empty.stack)
+    empty.preview("--expect-no-changes")
+
+    operator.store["litemaas/adminApiKey"] = weak = "NoPrefixAtAll-0123456789abcdef"
+    _until(lambda: weak in stored(cluster, empty.stack))
+    refused = empty.preview(expect=1)
+    assert "litemaas:secrets.adminApiKey.externalSecret" in refused
+    assert "does not begin with ltm_admin_" in refused
+    assert "Traceback" not in refused
+    kept = [each.read_text(errors="replace") for each in empty.state_files()]
+    for text in (said, refused, json.dumps(empty.export()), *kept):
+        assert leaks(text, FETCHED | {"changed": changed, "weak": weak}) == []
+    empty.destroy()
+
+
+def _until(true: Callable[[], bool]) -> None:
+    for _ in range(40):
+        if true():
+            return
+        time.sleep(0.5)
+    pytest.fail("did not happen within 20 s")
