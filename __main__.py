@@ -152,7 +152,7 @@ credentials = Sources(
                 store_kind=wanted.store_kind,
                 key=wanted.key,
                 part=wanted.part,
-                check=usable(spec),
+                check=usable(spec, facts.secrets.pinned.get(spec.name)),
             )
             for spec, source in settings.secrets.items()
             if (wanted := source.external_secret)

@@ -59,7 +59,9 @@ class Sources(ComponentResource):
 
     def __init__(self, name: str, args: SourcesArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Sources", name, None, opts)
-        fetched = {secret: self._fetched(f"{name}-{secret}", args.scope, one) for secret, one in args.external.items()}
+        fetched = {
+            secret: self._fetched(f"{name}-{secret.lower()}", args.scope, one) for secret, one in args.external.items()
+        }
         self.values = {**args.generated, **args.given, **fetched}
         k8s.core.v1.Secret(
             f"{name}-record",

@@ -15,6 +15,7 @@ from pulumi.runtime import is_config_secret
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import SecretStr, ValidationError
 
+from components.sources import digest
 from config.profiles import contradictions
 from config.report import NAMESPACE, Problem, explain, summary
 from config.secrets import SecretSpec
@@ -86,14 +87,19 @@ def secret_text(value: SecretStr | None) -> Output[str]:
     return Output.secret(value.get_secret_value() if value else "")
 
 
-def usable(spec: SecretSpec) -> Callable[[str], str]:
+def usable(spec: SecretSpec, pinned: str | None) -> Callable[[str], str]:
     """Passes on a value that became known during the up only, unless it must not be used.
+
+    ``pinned`` is the digest of the value that it must have, None for any.
 
     What it returns raises RunError, which Pulumi prints without a traceback.
     """
 
     def check(text: str) -> str:
-        if problem := weakness(text, spec.prefix):
+        problem = weakness(text, spec.prefix)
+        if pinned and digest(text) != pinned:
+            problem = f"differs from the one in use, and cannot be rotated: {spec.fixed}"
+        if problem:
             where = f"{NAMESPACE}:secrets.{spec.name}.externalSecret"
             found = Problem(where=where, what=f"was fetched and {problem}; mend it in the store")
             raise RunError("\n".join(["A fetched secret cannot be used; what uses it was not touched", str(found)]))

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from pydantic import SecretStr
@@ -17,7 +17,7 @@ from components.sources import RECORD, RECORD_KEY, digest
 from config.cluster import Answer, Json
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem
-from config.secrets import SecretSpec
+from config.secrets import SECRETS, SecretSpec
 from config.settings import Settings
 from config.sources import Existing, Source
 from config.types import weakness
@@ -27,10 +27,14 @@ _OPERATOR = "external-secrets.io"
 
 @dataclass(frozen=True, kw_only=True)
 class Secrets:
-    """``given`` are the values that are known before anything is made; ``notices`` tells of rotations."""
+    """``given`` are the values that are known before anything is made; ``notices`` tells of rotations.
 
-    given: Mapping[str, SecretStr] = field(default_factory=dict[str, SecretStr])
-    notices: tuple[str, ...] = ()
+    ``pinned`` are digests of the values in use that must not change.
+    """
+
+    given: Mapping[str, SecretStr]
+    notices: tuple[str, ...]
+    pinned: Mapping[str, str]
 
 
 def existing(settings: Settings) -> dict[str, Existing]:
@@ -65,10 +69,13 @@ def examine(settings: Settings, found: Mapping[str, Answer], records: Json) -> t
         if value:
             given[spec.name] = value
         before = last.get(spec.name)
-        if before and (change := _change(source, value, before)):
+        # What the operator fetches for a fixed one is compared when it is known (``loading.usable``).
+        later = spec.fixed and source.external_secret
+        if before and not later and (change := _change(source, value, before)):
             notices.append(f"{spec.name} ({change}): restarts {', '.join(spec.restarts)}. People notice: {spec.notice}")
             problems += _refused(spec, source, change, int(before["generation"]))
-    return Secrets(given=given, notices=tuple(notices)), problems
+    pinned = {spec.name: last[spec.name]["digest"] for spec in SECRETS if spec.fixed and spec.name in last}
+    return Secrets(given=given, notices=tuple(notices), pinned=pinned), problems
 
 
 def unserved(settings: Settings, groups: set[str], server: str) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 from pulumi import RunError
@@ -222,9 +223,22 @@ def test_the_oauth_client_accepts_the_secret_of_the_generation_before_and_hides_
 class WithOperator(harness.FakeCluster):
     """A double of a cluster that serves ExternalSecrets."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: dict | None = None) -> None:
         names = ("route.openshift.io", "oauth.openshift.io", "user.openshift.io", "external-secrets.io")
-        super().__init__({"/apis": {"groups": [{"name": name} for name in names]}})
+        super().__init__({"/apis": {"groups": [{"name": name} for name in names]}} | (answers or {}))
+
+
+@pytest.mark.parametrize(("in_use", "accepted"), [(harness.READ_VALUE, True), ("sk-another", False)])
+def test_a_salt_key_may_move_to_a_store_only_as_it_is(in_use: str, accepted: bool):
+    config = {**DEMO, "secrets": {"litellmSaltKey": {"externalSecret": EXTERNAL}}}
+    known = {"litellmSaltKey": {"source": "generated", "generation": 1, "digest": digest(in_use)}}
+    cluster = WithOperator({RECORDS: {"items": [{"metadata": {}, **secret({"record.json": json.dumps(known)})}]}})
+    if accepted:
+        assert harness.run_program(config, cluster=cluster).log == []
+    else:
+        with pytest.raises(RunError) as refused:
+            harness.run_program(config, cluster=cluster)
+        assert "differs from the one in use, and cannot be rotated" in str(refused.value)
 
 
 def test_an_external_secret_is_requested_awaited_and_its_value_used():
@@ -238,6 +252,7 @@ def test_an_external_secret_is_requested_awaited_and_its_value_used():
     ]
     assert request.annotations["pulumi.com/waitFor"] == "condition=Ready"
     assert "name" not in request.metadata
+    assert re.fullmatch(r"[a-z0-9-]+", request.name), "Pulumi makes the object's name of it"
     assert request.replace_on_changes == ("spec",)
     assert run.one("Secret", "gateway-env").inputs["stringData"]["LITELLM_MASTER_KEY"] == harness.READ_VALUE
     assert isinstance(run.one("Secret", "gateway-env").marked["stringData"], harness.Secret)
@@ -250,3 +265,9 @@ def test_a_fetched_value_that_is_weak_is_refused_and_not_quoted():
     assert "litemaas:secrets.adminApiKey.externalSecret" in str(refused.value)
     assert "does not begin with ltm_admin_" in str(refused.value)
     assert harness.READ_VALUE not in str(refused.value)
+
+
+def test_a_first_preview_does_not_look_for_a_secret_that_is_not_fetched_yet():
+    config = {**DEMO, "secrets": {"adminApiKey": {"externalSecret": EXTERNAL}}}
+    run = harness.run_program(config, cluster=WithOperator(), preview=True)
+    assert run.one("Secret", "backend-env"), "what uses it is shown all the same"
