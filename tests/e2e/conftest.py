@@ -47,6 +47,7 @@ ORDER = (
     "test_rolling_updates",
     "test_database_failures",
     "test_wrong_settings",
+    "test_rotation",
     "test_tls",
 )
 measured: list[str] = []
@@ -55,6 +56,7 @@ measured: list[str] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let whoever writes tests keep the sandbox, which takes minutes to fill."""
     parser.addoption("--keep", help="folder of a sandbox that is used, made if need be, and left running")
+    parser.addoption("--each-secret", action="store_true", help="rotate secrets one by one, not all at once")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.web import Answer, Gateway, User, Web
-from tests.engine.driver import Cluster, Json, Project, generated
+from tests.engine.driver import Cluster, Json, Project, in_use
 
 
 class Slow(Project):
@@ -35,7 +35,7 @@ class Deployed:
 
     def administer(self, path: str, body: Json) -> Answer:
         """A request to LiteLLM with its master key, which has to succeed."""
-        master = {"Authorization": f"Bearer {generated(self.project)['litellmMasterKey']}"}
+        master = {"Authorization": f"Bearer {in_use(self.project)['litellmMasterKey']}"}
         return self.web.send("POST", f"{self.gateway.url}{path}", body, master).ok()
 
     def pods(self, component: str) -> list[Json]:

@@ -310,6 +310,13 @@ def generated(project: Project) -> dict[str, str]:
     }
 
 
+def in_use(project: Project) -> dict[str, str]:
+    """The value of every secret that is handed out now, in clear, by name."""
+    resources = project.export("--show-secrets")["deployment"]["resources"]
+    (sources,) = (each for each in resources if each["type"] == "litemaas:index:Sources")
+    return json.loads(sources["outputs"]["values"]["plaintext"])
+
+
 def stored(cluster: Cluster, namespace: str) -> str:
     """The whole content of a namespace's Secrets, in clear."""
     return "\n".join(
