@@ -148,6 +148,7 @@ def beside(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def quiet(beside: Mapping[str, Future[str]]) -> None:
-    """For tests that measure what a load notices: nothing else of ours is starting or stopping."""
+def quiet(stack: Deployed, beside: Mapping[str, Future[str]]) -> None:
+    """For tests that measure what a load notices: nothing else of ours is starting, stopping or running."""
     wait(beside.values())
+    external.stop(stack)

@@ -13,7 +13,7 @@ SPACE = "elsewhere"
 HOST = f"postgres.{SPACE}.svc.cluster.local"
 ADMIN, PASSWORD = "administrator", "Of-somebody-else-and-long-enough-1"
 AUTHORITY = certificates.authority()
-STRANGER = certificates.authority()
+STRANGER = certificates.make("stranger", authority=True)
 _LABELS = {"app": "postgres"}
 # A managed service's administrator: no superuser, and connections without TLS refused.
 _START = f"""
@@ -28,7 +28,7 @@ exec run-postgresql -c ssl=on -c ssl_cert_file=/etc/tls/tls.crt -c ssl_key_file=
 
 
 def serve(stack: Deployed) -> None:
-    """Start the server, in a namespace of its own; it goes with the sandbox."""
+    """Start the server, in a namespace of its own."""
     made = certificates.make(HOST, signer=AUTHORITY, hosts=[HOST])
     files = {"tls.crt": made.certificate, "tls.key": made.key}
     container = {
@@ -62,6 +62,11 @@ def serve(stack: Deployed) -> None:
         meta = {"name": name, "labels": _LABELS} | ({"namespace": SPACE} if kind != "Namespace" else {})
         manifest = {"apiVersion": "v1", "kind": kind, "metadata": meta, **more}
         stack.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+
+def stop(stack: Deployed) -> None:
+    """Take the server away."""
+    stack.cluster.kubectl("delete", "namespace", SPACE)
 
 
 def sql(stack: Deployed, query: str) -> str:

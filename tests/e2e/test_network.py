@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -112,8 +113,14 @@ def test_only_the_allowed_edges_pass(
 ) -> None:
     words = [f"{name} {address} {port}" for name, (address, port) in targets.items()]
     wrong = []
-    for source, (namespace, pod) in sources.items():
-        said = stack.cluster.kubectl("exec", pod, "-n", namespace, "--", "bash", "-c", CONNECT, "bash", *words)
+
+    def tried(where: tuple[str, str]) -> str:
+        namespace, pod = where
+        return stack.cluster.kubectl("exec", pod, "-n", namespace, "--", "bash", "-c", CONNECT, "bash", *words)
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        answers = dict(zip(sources, pool.map(tried, sources.values()), strict=True))
+    for source, said in answers.items():
         states = dict(line.split() for line in said.splitlines())
         assert set(states) == set(targets)
         for target, state in states.items():

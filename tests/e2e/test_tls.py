@@ -1,16 +1,15 @@
-"""Everything in TLS that can be: the Routes' own certificate, reencrypt, Redis, LiteLLM; and nothing beside it."""
+"""Everything in TLS that can be: the Routes' own certificate, reencrypt, PostgreSQL, Redis, LiteLLM; and nothing beside it."""
 
 import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import SETTINGS, Deployed, report
+from tests.e2e.conftest import Deployed, report
 from tests.e2e.web import Gateway, User, Web, until
 from tests.unit import certificates
 
@@ -20,7 +19,7 @@ SERVICE_CA, PERIOD = "openshift-service-ca.crt", 60
 
 
 @pytest.fixture(scope="module")
-def secured(stack: Deployed, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+def secured(stack: Deployed, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Web:
     """The stack with all of it switched on, and a client that trusts the authority of its Routes and the sandbox's."""
     lab = certificates.authority()
     urls = (stack.portal, stack.gateway.url, stack.project.outputs()["api_url"])
@@ -39,9 +38,8 @@ def secured(stack: Deployed, sandbox: Sandbox, tmp_path_factory: pytest.TempPath
     file = tmp_path_factory.mktemp("trust") / "ca.pem"
     own = (sandbox.state / "pki" / "sandbox-ca.crt").read_text()
     file.write_text(own + lab.certificate)
-    yield Web(sandbox.host, file)
-    stack.project.write_config(SETTINGS)
-    stack.project.up()
+    # Nothing comes after these tests, so nobody switches it off again.
+    return Web(sandbox.host, file)
 
 
 def address(stack: Deployed, component: str) -> str:
@@ -104,6 +102,13 @@ def test_a_limit_holds_across_the_replicas_that_share_it_through_redis_in_tls(st
     answers = [gateway.complete(key.secret, "granite-8b-agent").status for _ in range(8)]
     report(f"a limit of 4 a minute, 8 calls to two replicas in TLS: {answers}")
     assert sorted(answers) == [200] * 4 + [429] * 4
+
+
+@pytest.mark.usefixtures("secured")
+def test_every_connection_to_postgres_is_encrypted(stack: Deployed) -> None:
+    ours = "pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL"
+    rows = stack.sql("postgres", f"SELECT DISTINCT usename, ssl FROM {ours}").splitlines()  # noqa: S608
+    assert set(rows) == {"litemaas|t", "litellm|t"}
 
 
 @pytest.mark.usefixtures("secured")

@@ -36,6 +36,8 @@ TIMEOUT = "haproxy.router.openshift.io/timeout"
 HEAD = """\
 global
   maxconn 2000
+  # A new process takes the old one's sockets over, so that no connection is refused meanwhile.
+  stats socket /tmp/haproxy.sock mode 600 level admin expose-fd listeners
   # Old processes end when their last connection does, at the latest now.
   hard-stop-after 15m
 defaults
