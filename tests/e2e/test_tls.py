@@ -1,4 +1,4 @@
-"""Everything in TLS that can be: the Routes' own certificate, reencrypt, PostgreSQL, Redis, LiteLLM; and nothing beside it."""
+"""Everything in TLS that can be: the Routes' own certificate, reencrypt, databases, LiteLLM; and nothing beside it."""
 
 import socket
 import ssl
