@@ -16,7 +16,7 @@ TRUSTING = {
     ("replace", "ConfigMap", "foundation-chosen-ca"),
     ("update", "Deployment", "backend-server"),
     ("update", "Deployment", "gateway-proxy"),
-    ("replace", "Job", "gateway-migration"),
+    ("replace", "Job", "database-bootstrap"),
     ("replace", "Job", "models-registration"),
     ("replace", "Job", "verification-checks"),
 }
