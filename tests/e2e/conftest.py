@@ -39,8 +39,9 @@ SETTINGS: Json = {
 TIERS = {"postgres": 1, "redis": 1, "litellm": 2, "backend": 1, "frontend": 2}
 ORDER = (
     "test_up",
-    "test_workflow",
+    # Before other stacks come and go: Chromium gives up on a page when a network interface of the machine changes.
     "test_browser",
+    "test_workflow",
     "test_network",
     "test_external_database",
     "test_shared_limits",
