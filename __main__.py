@@ -68,9 +68,8 @@ def postgres_server() -> Bundled | Operated | External:
     if wanted.external:
         there = wanted.external
         return External(
-            host=there.host,
+            host=urls.server(there.host, there.port),
             port=there.port,
-            address=urls.target(f"postgresql://{there.host}:{there.port}"),
             verified=there.ssl_mode == "verify-full",
             authority=there.ca,
             admin=there.admin_user,
@@ -236,7 +235,6 @@ gateway = Gateway(
         database=database,
         database_identity=database.gateway_identity,
         database_url=database.gateway_url,
-        database_authority=database.authority,
         redis_host=redis.host,
         redis_port=redis.port,
         redis_password=redis.password,
@@ -244,7 +242,7 @@ gateway = Gateway(
         master_key=credentials["litellmMasterKey"],
         salt_key=credentials["litellmSaltKey"],
         ui_password=credentials["litellmUiPassword"],
-        trust=foundation.trust,
+        trust=database.trust,
     ),
     ours,
 )
@@ -289,11 +287,10 @@ backend = Backend(
         size=sizes["backend"],
         storage=storage.backups.size,
         storage_class=storage.backups.storage_class,
-        trust=foundation.trust,
+        trust=database.trust,
         ready=[database, models],
         database_url=database.portal_url,
         gateway_database_url=database.portal_gateway_url,
-        database_authority=database.authority,
         gateway_key=credentials["litellmMasterKey"],
         gateway_url=urls.target(urls.gateway),
         kubernetes_url=urls.target(KUBERNETES),

@@ -19,8 +19,7 @@ class BackendArgs:
     """Outputs are secret, the databases' URLs too; URLs have no trailing slash.
 
     ``ready`` is what must be up before the first start: a database that is missing then
-    makes the backend serve mock data for the rest of its life. ``database_authority`` is the file with which
-    a database's certificate is verified, where a private authority signed it.
+    makes the backend serve mock data for the rest of its life.
     """
 
     scope: kube.Scope
@@ -32,7 +31,6 @@ class BackendArgs:
     ready: Sequence[Resource]
     database_url: Target[Output[str]]
     gateway_database_url: Target[Output[str]]
-    database_authority: k8s.core.v1.VolumeProjectionArgs | None
     gateway_key: Output[str]
     gateway_url: Target[str]
     kubernetes_url: Target[str]
@@ -91,9 +89,7 @@ class Backend(ComponentResource):
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
         pod = _pod(args, env.metadata.name, scripts.metadata.name, account, backups.metadata.name)
-        spec = kube.deployment(
-            scope, "backend", trusting(pod, args.trust.including(args.database_authority)), recreate=True
-        )
+        spec = kube.deployment(scope, "backend", trusting(pod, args.trust), recreate=True)
         k8s.apps.v1.Deployment(
             f"{name}-server",
             metadata=scope.meta("backend", "backend", scope.rollout("backend", args.size)),

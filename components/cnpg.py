@@ -6,7 +6,7 @@ import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
 from components import volumes
-from components.openshift import Manifest
+from components.openshift import READY, Manifest
 from components.server import AUTHORITY_FILE, PORT, Dimensions, Owner, Server
 from components.wiring import Edge, Instances, Place, Target
 
@@ -45,12 +45,11 @@ class Operated:
         }
         if scope.pull_secret:
             spec["imagePullSecrets"] = [{"name": scope.pull_secret}]
-        waits = {"pulumi.com/waitFor": "condition=Ready"}
         made = Manifest(
             f"{owner.name}-cluster",
             api_version="postgresql.cnpg.io/v1",
             kind="Cluster",
-            metadata=scope.meta("postgres", CLUSTER, scope.awaited(heal=True) | waits),
+            metadata=scope.meta("postgres", CLUSTER, scope.awaited(heal=True) | READY),
             fields={"spec": spec},
             opts=scope.workload(owner.tier, protect=owner.protect),
         )

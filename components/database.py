@@ -37,6 +37,7 @@ class Database(ComponentResource):
     """PostgreSQL, and the Job that makes databases, roles and the extension before anybody connects.
 
     LiteLLM's database has two URLs, since its own engine and the backend's driver read them differently.
+    ``trust`` is what its clients trust: a private authority of the server's included.
     """
 
     host: Target[Output[str]]
@@ -80,8 +81,9 @@ class Database(ComponentResource):
             data={"bootstrap.sh": kube.file("bootstrap.sh")},
             opts=child,
         )
+        self.trust = args.trust.including(server.authority)
         pod = _bootstrap(args, server, account, passwords.metadata.name, script.metadata.name)
-        job = kube.job(scope, "postgres-bootstrap", pod)
+        job = kube.job(scope, "postgres-bootstrap", trusting(pod, self.trust))
         k8s.batch.v1.Job(
             f"{name}-bootstrap",
             metadata=scope.job_meta("postgres-bootstrap"),
@@ -89,7 +91,7 @@ class Database(ComponentResource):
             # No value of the server flows into the Job, which would time out before it is up.
             opts=scope.workload(self, depends_on=server.ready),
         )
-        self.host, self.port, self.authority = server.host, Output.from_input(server.port), server.authority
+        self.host, self.port = server.host, Output.from_input(server.port)
         self.portal_url = server.node(names.portal_role, args.portal_password, names.portal_database)
         self.gateway_url = server.prisma(names.gateway_role, args.gateway_password, names.gateway_database)
         self.portal_gateway_url = server.node(names.gateway_role, args.gateway_password, names.gateway_database)
@@ -121,7 +123,7 @@ def _bootstrap(
         who = {"ROLES": "managed", "PGUSER": server.admin, "ADMIN_DATABASE": server.admin_database}
         secrets["PGPASSWORD"] = (passwords, "admin")
     patience = str(args.scope.timeout_seconds // _PART_OF_TIME_LIMIT)
-    pod = kube.Pod(
+    return kube.Pod(
         name="bootstrap",
         image=args.tools_image,
         service_account=account,
@@ -134,4 +136,3 @@ def _bootstrap(
             volumes.scratch("/tmp"),
         ],
     )
-    return trusting(pod, args.trust.including(server.authority))

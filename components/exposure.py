@@ -99,9 +99,7 @@ def _secret(name: str, args: ExposureArgs, parent: Resource) -> list[Input[str]]
         case Issued(issuer=issuer, kind=kind):
             issued = openshift.certificate(
                 f"{name}-certificate",
-                metadata=args.scope.meta(
-                    "exposure", ROUTE_CERTIFICATE, args.scope.awaited() | {"pulumi.com/waitFor": "condition=Ready"}
-                ),
+                metadata=args.scope.meta("exposure", ROUTE_CERTIFICATE, args.scope.awaited() | openshift.READY),
                 secret=ROUTE_CERTIFICATE,
                 labels=args.scope.marks("exposure"),
                 hosts=args.hosts,

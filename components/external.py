@@ -14,11 +14,10 @@ _KEY = "ca.crt"
 
 @dataclass(frozen=True, kw_only=True)
 class External:
-    """``address`` says who answers at the host; ``authority`` is the PEM of a private one."""
+    """``authority`` is the PEM of a private one."""
 
-    host: str
+    host: Target[str]
     port: int
-    address: Target[str]
     verified: bool
     authority: str | None
     admin: str
@@ -38,7 +37,7 @@ class External:
             )
             projection = volumes.key(file.metadata.name, _KEY, AUTHORITY_FILE)
         return Server(
-            host=Target(address=Output.from_input(self.host), peer=self.address.peer, port=self.address.port),
+            host=Target(address=Output.from_input(self.host.address), peer=self.host.peer, port=self.host.port),
             port=self.port,
             admin=self.admin,
             admin_database=self.admin_database,

@@ -29,8 +29,7 @@ _SERVE_TLS = ("--ssl_certfile_path", serving.CERTIFICATE, "--ssl_keyfile_path", 
 class GatewayArgs:
     """URL, keys and passwords are secret; ``database`` is what must be ready before the migration.
 
-    ``database_identity`` says in clear which database that URL leads to, ``database_authority`` is the file
-    with which its certificate is verified, where a private authority signed it.
+    ``database_identity`` says in clear which database that URL leads to.
     """
 
     scope: kube.Scope
@@ -42,7 +41,6 @@ class GatewayArgs:
     database: Resource
     database_identity: Input[str]
     database_url: Target[Output[str]]
-    database_authority: k8s.core.v1.VolumeProjectionArgs | None
     redis_host: Target[str] | Target[Output[str]]
     redis_port: int
     redis_password: Output[str]
@@ -170,7 +168,7 @@ def _pod(
         ],
         **more,
     )
-    return trust.trusting(pod, tier.trust.including(tier.database_authority))
+    return trust.trusting(pod, tier.trust)
 
 
 def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:

@@ -13,6 +13,8 @@ from pulumi import CustomResource, Input, Output, ResourceOptions
 from components.kube import Scope
 from components.wiring import Edge, Place, Target
 
+# What an operator makes is there when the operator says so.
+READY = {"pulumi.com/waitFor": "condition=Ready"}
 # Until a router has admitted it a Route is a wish: another one may hold the host already.
 _ADMITTED = 'jsonpath={.status.ingress[0].conditions[?(@.type=="Admitted")].status}=True'
 # The portal asks for these two; without the restriction anybody could ask this

@@ -74,10 +74,8 @@ class Server:
     def libpq(self) -> dict[str, Input[str]]:
         """The environment of psql."""
         where: dict[str, Input[str]] = {"PGHOST": self.host.address, "PGPORT": str(self.port)}
-        if not self.verified:
-            return where | {"PGSSLMODE": "disable"}
-        # Against the one file of what pods trust.
-        return where | {"PGSSLMODE": "verify-full"}
+        # Verified by the one file of what pods trust.
+        return where | {"PGSSLMODE": "verify-full" if self.verified else "disable"}
 
     def node(self, role: str, password: Output[str], database: str) -> Target[Output[str]]:
         """A URL for node-postgres, which takes the authority from NODE_EXTRA_CA_CERTS."""

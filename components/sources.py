@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
 from components.kube import Scope
-from components.openshift import Manifest
+from components.openshift import READY, Manifest
 
 # The component's label, by which preflight finds the record.
 RECORD = "secret-record"
@@ -83,9 +83,7 @@ class Sources(ComponentResource):
             kind="ExternalSecret",
             # Ready is said once the Secret is written. Without a name: another request is another
             # object, else the Ready of the one before would be taken for its own.
-            metadata=scope.meta(
-                "external-secret", annotations=scope.awaited() | {"pulumi.com/waitFor": "condition=Ready"}
-            ),
+            metadata=scope.meta("external-secret", annotations=scope.awaited() | READY),
             fields={
                 "spec": {
                     "refreshInterval": "1h",

@@ -17,7 +17,7 @@ _PARAMETER = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _DECIDED = (
     (r"max_connections", "the pods are counted against it; write database.maxConnections"),
     (r"listen_addresses|port|unix_socket_.*", "Service, probes and URLs are made for the ones it has"),
-    (r"ssl|ssl_.*", "the bundled server has no certificate, and an operator makes its own"),
+    (r"ssl|ssl_.*", "the bundled server has no certificate but that of tls.internal, and an operator makes its own"),
     (r".*_file|data_directory|include.*", "the image or the operator puts these files"),
     (r".*_preload_libraries", "a library that the image lacks keeps the server from starting"),
     (r"fsync|full_page_writes", "without it a crash loses the database"),

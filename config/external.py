@@ -7,12 +7,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.models import Entry
 from config.trust import CaBundle
+from config.types import Port
 
 _HOST = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 # litemaas-contract.md section 1.4: the backend verifies certificate and name in all of these.
 _AS_STRICT = ("require", "verify-ca", "prefer")
-_PORTS = 65535
 
 
 def _host(value: str) -> str:
@@ -66,7 +66,7 @@ class External(Entry):
         description="Name of the server, as its certificate has it and as pods find it.",
         examples=["postgres.example.com"],
     )
-    port: int = Field(default=5432, ge=1, le=_PORTS, description="Port of the server. Default: 5432.")
+    port: Port = Field(default=5432, description="Port of the server. Default: 5432.")
     ssl_mode: SslMode = Field(
         default="verify-full",
         description="verify-full: encrypted, and the server's certificate and name are verified by every client. disable: in clear, for a network that nobody else reads. Default: verify-full. There is nothing between: the backend serves mock data where it cannot verify.",

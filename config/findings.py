@@ -83,7 +83,7 @@ def _policies(settings: Settings) -> tuple[str, ...]:
     urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
     called = [urls.target(model.endpoint).peer for model in settings.models]
     if settings.database.external:
-        called.append(urls.target(f"postgresql://{settings.database.external.host}").peer)
+        called.append(urls.server(settings.database.external.host, settings.database.external.port).peer)
     bundled = settings.redis.mode == "bundled"
     if not bundled:
         called.append(urls.server(*settings.redis.server).peer)

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from config.models import Entry
-from config.types import HostName
+from config.types import HostName, Port
 
 _PORT = 6379
 
@@ -22,9 +22,7 @@ class Redis(Entry):
         description="Host of the external one. Default: none, and needed with mode external.",
         examples=["redis.example.com"],
     )
-    port: int | None = Field(
-        default=None, ge=1, le=65535, description="Port of the external one. Default: 6379, Redis' own."
-    )
+    port: Port | None = Field(default=None, description="Port of the external one. Default: 6379, Redis' own.")
     tls: bool | None = Field(
         default=None,
         description="Speak TLS to the external one; its certificate is then verified for `host`, against trust. Default: true. False sends the password in clear, for a Redis inside the cluster without TLS.",

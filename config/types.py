@@ -193,6 +193,7 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Image = Annotated[str, AfterValidator(_image)]
 Quantity = Annotated[str, AfterValidator(_checked_quantity)]
 Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=1, le=_PORTS - 1)]
 Price = Annotated[float, Field(ge=0)]
 
 
