@@ -11,30 +11,26 @@ from pulumi import ErrorHook, ResourceOptions
 
 from components.backend import Backend, BackendArgs
 from components.cache import Cache, CacheArgs, Store
-from components.cnpg import Operated
-from components.credentials import Credential, Credentials, CredentialsArgs
+from components.credentials import Credentials, CredentialsArgs
 from components.database import Database, DatabaseArgs
 from components.diagnosis import explainer
-from components.exposure import Exposure, ExposureArgs, Given, Issued, Kept
-from components.external import External
+from components.exposure import Exposure, ExposureArgs
 from components.foundation import Foundation, FoundationArgs
 from components.frontend import Frontend, FrontendArgs
 from components.gateway import Gateway, GatewayArgs
 from components.isolation import Isolation, IsolationArgs
-from components.kube import Scope, Size
-from components.models import ModelArgs, Models, ModelsArgs
+from components.kube import Scope
+from components.models import Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
-from components.postgres import Bundled
-from components.server import Dimensions, Names
-from components.sources import Fetched, Origin, Sources, SourcesArgs
+from components.server import Names
+from components.sources import Sources, SourcesArgs
 from components.verification import Verification, VerificationArgs
-from config import load
-from config.exposure import Certificate
-from config.loading import secret_outputs, secret_text, usable
+from config import arguments, load
+from config.loading import secret_outputs
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
-from config.profiles import JOB, Sizing, instances, sizing
+from config.profiles import JOB, PROFILES, sizing
 from config.types import quantity
 
 gc.enable()
@@ -44,50 +40,8 @@ stack = pulumi.get_stack()
 settings = load()
 facts, cluster = prepare(settings, stack)
 urls = Addresses(namespace=settings.namespace, domain=facts.domain)
-
-
-def size(wanted: Sizing) -> Size:
-    return Size(requests=wanted.requests, limits=wanted.limits, replicas=wanted.replicas)
-
-
-def own_certificate(wanted: Certificate | None) -> Given | Kept | Issued | None:
-    if wanted is None:
-        return None
-    if wanted.cert_manager:
-        return Issued(issuer=wanted.cert_manager.issuer, kind=wanted.cert_manager.issuer_kind)
-    if wanted.secret:
-        return Kept(secret=wanted.secret)
-    return Given(certificate=wanted.crt or "", key=secret_text(wanted.key))
-
-
-sizes = {tier: size(sizing(settings, tier)) for tier in ("postgres", "redis", "litellm", "backend", "frontend")}
-
-
-def postgres_server() -> Bundled | Operated | External:
-    wanted = settings.database
-    if wanted.external:
-        there = wanted.external
-        return External(
-            host=urls.server(there.host, there.port),
-            port=there.port,
-            verified=there.ssl_mode == "verify-full",
-            authority=there.ca,
-            admin=there.admin_user,
-            admin_database=there.admin_database,
-            ready_made=there.roles == "ready",
-        )
-    dimensions = Dimensions(
-        size=sizes["postgres"],
-        storage=wanted.storage.size,
-        storage_class=wanted.storage.storage_class,
-        max_connections=wanted.max_connections,
-        parameters=wanted.settings(),
-    )
-    if wanted.mode == "operator":
-        return Operated(instances=instances(settings), dimensions=dimensions)
-    return Bundled(image=settings.images.postgres, dimensions=dimensions, tls=settings.tls.internal)
-
-
+sizes = {tier: arguments.size(sizing(settings, tier)) for tier in PROFILES[settings.profile]}
+job_size = arguments.size(JOB)
 images, access, storage, protect = settings.images, settings.access, settings.storage, settings.protect_data
 
 # An empty kubeconfig means the ambient one, read anew at each run; left out, the SDK would
@@ -115,17 +69,7 @@ scope = Scope(
 generated = Credentials(
     "credentials",
     CredentialsArgs(
-        wanted=[
-            Credential(
-                name=spec.name,
-                prefix=spec.prefix,
-                entropy_bytes=spec.entropy_bytes,
-                generation=source.generation,
-                overlap=spec.overlap,
-                irreplaceable=bool(spec.fixed),
-            )
-            for spec, source in settings.secrets.items()
-        ],
+        wanted=arguments.generated(settings),
         protect=protect,
     ),
 )
@@ -139,23 +83,10 @@ credentials = Sources(
     "sources",
     SourcesArgs(
         scope=scope,
-        origins={
-            spec.name: Origin(source=source.kind, generation=source.generation)
-            for spec, source in settings.secrets.items()
-        },
+        origins=arguments.origins(settings),
         generated=generated.values,
         given=secret_outputs(facts.secrets.given),
-        external={
-            spec.name: Fetched(
-                store=wanted.store,
-                store_kind=wanted.store_kind,
-                key=wanted.key,
-                part=wanted.part,
-                check=usable(spec, facts.secrets.pinned.get(spec.name)),
-            )
-            for spec, source in settings.secrets.items()
-            if (wanted := source.external_secret)
-        },
+        external=arguments.fetched(settings, facts.secrets.pinned),
     ),
     ours,
 )
@@ -165,7 +96,7 @@ exposure = Exposure(
         scope=scope,
         termination=settings.exposure.tls.termination,
         hosts=urls.hosts,
-        certificate=own_certificate(settings.exposure.tls.certificate),
+        certificate=arguments.route_certificate(settings),
     ),
     ours,
 )
@@ -186,11 +117,11 @@ database = Database(
     "database",
     DatabaseArgs(
         scope=scope,
-        server=postgres_server(),
+        server=arguments.postgres_server(settings, urls),
         names=Names(**settings.database.names()),
         trust=foundation.trust,
         tools_image=images.postgres,
-        job_size=size(JOB),
+        job_size=job_size,
         admin_password=credentials["postgresAdminPassword"],
         portal_password=credentials["portalDatabasePassword"],
         gateway_password=credentials["gatewayDatabasePassword"],
@@ -251,29 +182,11 @@ models = Models(
     ModelsArgs(
         scope=scope,
         image=images.litellm,
-        size=size(JOB),
+        size=job_size,
         gateway=gateway,
         gateway_url=gateway.internal_url,
         env_secret=gateway.env_secret,
-        models=[
-            ModelArgs(
-                scope=scope,
-                model=model.name,
-                endpoint=urls.target(model.endpoint),
-                served_name=model.backend_model,
-                context_length=model.context_length,
-                max_output=model.max_output or model.context_length,
-                input_price=model.input_price,
-                output_price=model.output_price,
-                tools=model.tools,
-                vision=model.vision,
-                embedding=model.embedding,
-                tpm=model.tpm,
-                rpm=model.rpm,
-                verify=model.verify,
-            )
-            for model in settings.models
-        ],
+        models=arguments.models(settings, scope, urls),
         retired=settings.retired_models,
         trust=foundation.trust,
     ),
@@ -327,7 +240,7 @@ verification = Verification(
     VerificationArgs(
         scope=scope,
         image=images.litellm,
-        size=size(JOB),
+        size=job_size,
         trust=foundation.trust,
         tiers=tiers,
         # Not the whole of `oauth`: the members of groups are none of its business.

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from tests.e2e.mistakes import spoilt
-from tests.e2e.stack import Deployed
+from tests.e2e.stack import CONNECTIONS, Deployed
 from tests.engine.driver import Json
 from tests.unit import certificates
 
@@ -91,10 +91,7 @@ def deploy(stack: Deployed, folder: Path) -> str:
     project = spoilt(stack, folder, {}, "external", **settings("external", AUTHORITY.certificate))
     project.set_secret("secrets.postgresAdminPassword.value", PASSWORD)
     project.up()
-    query = (
-        "SELECT DISTINCT usename, ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL"
-    )
-    rows = sql(stack, query)
+    rows = sql(stack, CONNECTIONS)
     project.destroy()
     return rows
 

@@ -6,6 +6,11 @@ from pathlib import Path
 from tests.e2e.web import Answer, Gateway, User, Web
 from tests.engine.driver import Cluster, Json, Project, in_use
 
+# A line for each role that is connected over the network, with t for TLS.
+CONNECTIONS = (
+    "SELECT DISTINCT usename, ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL"
+)
+
 
 class Slow(Project):
     """A project whose commands start real containers."""

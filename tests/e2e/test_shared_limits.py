@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import report
 from tests.e2e.stack import Deployed
-from tests.e2e.web import Key, User, until
+from tests.e2e.web import Key, User, early_in_a_minute, until
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -50,8 +49,7 @@ def test_a_keys_limit_per_minute_holds_across_both_replicas(
     stack: Deployed, bob: User, replicas: tuple[str, str]
 ) -> None:
     key = bob.key("granite-8b-agent", rpmLimit=4)
-    # All within one minute of the clock, where windows begin.
-    time.sleep(max(0.0, time.time() % 60 - 40) and 61 - time.time() % 60)
+    early_in_a_minute()
     answers = [[ask(address, key) for _ in range(4)] for address in replicas]
     report(f"a limit of 4 a minute, 4 calls to each of two replicas: {answers}")
     assert answers == [[200] * 4, [429] * 4]

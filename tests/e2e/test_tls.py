@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import Deployed, report
-from tests.e2e.web import Gateway, User, Web, until
+from tests.e2e.conftest import report
+from tests.e2e.stack import CONNECTIONS, Deployed
+from tests.e2e.web import Gateway, User, Web, early_in_a_minute, until
 from tests.unit import certificates
 
 SERVERS = {"redis": 6379, "litellm": 4000, "frontend": 8443}
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-SERVICE_CA, PERIOD = "openshift-service-ca.crt", 60
+SERVICE_CA = "openshift-service-ca.crt"
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +97,7 @@ def test_a_limit_holds_across_the_replicas_that_share_it_through_redis_in_tls(st
     key = user.key("granite-8b-agent", rpmLimit=4)
     gateway = Gateway(secured, stack.gateway.url)
     until("two replicas", lambda: stack.is_ready("litellm", 2))
-    # All within one minute of the clock, where windows begin.
-    if time.time() % PERIOD > 40:
-        time.sleep(PERIOD + 1 - time.time() % PERIOD)
+    early_in_a_minute()
     answers = [gateway.complete(key.secret, "granite-8b-agent").status for _ in range(8)]
     report(f"a limit of 4 a minute, 8 calls to two replicas in TLS: {answers}")
     assert sorted(answers) == [200] * 4 + [429] * 4
@@ -106,8 +105,7 @@ def test_a_limit_holds_across_the_replicas_that_share_it_through_redis_in_tls(st
 
 @pytest.mark.usefixtures("secured")
 def test_every_connection_to_postgres_is_encrypted(stack: Deployed) -> None:
-    ours = "pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL"
-    rows = stack.sql("postgres", f"SELECT DISTINCT usename, ssl FROM {ours}").splitlines()  # noqa: S608
+    rows = stack.sql("postgres", CONNECTIONS).splitlines()
     assert set(rows) == {"litemaas|t", "litellm|t"}
 
 

@@ -159,6 +159,16 @@ class Gateway:
         return self.web.send("POST", f"{self.url}/v1/chat/completions", body, {"Authorization": f"Bearer {key}"})
 
 
+def early_in_a_minute() -> None:
+    """Wait, if need be, until what takes some seconds ends in the minute of the clock in which it begins.
+
+    LiteLLM counts calls by those.
+    """
+    passed = time.time() % 60
+    if passed > 40:
+        time.sleep(61 - passed)
+
+
 def until(what: str, ready: Any, seconds: float = 60, pause: float = 0.5) -> float:
     """Poll until ``ready()`` is true; failed asserts and broken connections count as not yet.
 

@@ -1,0 +1,120 @@
+"""What the components are told, where it takes more than handing a setting on."""
+
+from collections.abc import Mapping
+
+from components.cnpg import Operated
+from components.credentials import Credential
+from components.exposure import Given, Issued, Kept
+from components.external import External
+from components.kube import Scope, Size
+from components.models import ModelArgs
+from components.naming import Addresses
+from components.postgres import Bundled
+from components.server import Dimensions
+from components.sources import Fetched, Origin
+from config.loading import secret_text, usable
+from config.profiles import Sizing, instances, sizing
+from config.settings import Settings
+
+
+def size(wanted: Sizing) -> Size:
+    """Pods and what each asks for, as components take them."""
+    return Size(requests=wanted.requests, limits=wanted.limits, replicas=wanted.replicas)
+
+
+def postgres_server(settings: Settings, urls: Addresses) -> Bundled | Operated | External:
+    """Who runs PostgreSQL, by ``database.mode``."""
+    wanted = settings.database
+    if wanted.external:
+        there = wanted.external
+        return External(
+            host=urls.server(there.host, there.port),
+            port=there.port,
+            verified=there.ssl_mode == "verify-full",
+            authority=there.ca,
+            admin=there.admin_user,
+            admin_database=there.admin_database,
+            ready_made=there.roles == "ready",
+        )
+    dimensions = Dimensions(
+        size=size(sizing(settings, "postgres")),
+        storage=wanted.storage.size,
+        storage_class=wanted.storage.storage_class,
+        max_connections=wanted.max_connections,
+        parameters=wanted.settings(),
+    )
+    if wanted.mode == "operator":
+        return Operated(instances=instances(settings), dimensions=dimensions)
+    return Bundled(image=settings.images.postgres, dimensions=dimensions, tls=settings.tls.internal)
+
+
+def route_certificate(settings: Settings) -> Given | Kept | Issued | None:
+    """Where the Routes' own certificate comes from; None for the router's."""
+    wanted = settings.exposure.tls.certificate
+    if wanted is None:
+        return None
+    if wanted.cert_manager:
+        return Issued(issuer=wanted.cert_manager.issuer, kind=wanted.cert_manager.issuer_kind)
+    if wanted.secret:
+        return Kept(secret=wanted.secret)
+    return Given(certificate=wanted.crt or "", key=secret_text(wanted.key))
+
+
+def generated(settings: Settings) -> list[Credential]:
+    """Every secret, since one that comes from elsewhere may be generated again."""
+    return [
+        Credential(
+            name=spec.name,
+            prefix=spec.prefix,
+            entropy_bytes=spec.entropy_bytes,
+            generation=source.generation,
+            overlap=spec.overlap,
+            irreplaceable=bool(spec.fixed),
+        )
+        for spec, source in settings.secrets.items()
+    ]
+
+
+def origins(settings: Settings) -> dict[str, Origin]:
+    """Source and generation of every secret."""
+    return {
+        spec.name: Origin(source=source.kind, generation=source.generation) for spec, source in settings.secrets.items()
+    }
+
+
+def fetched(settings: Settings, pinned: Mapping[str, str]) -> dict[str, Fetched]:
+    """The secrets that an operator fetches; ``pinned`` are the digests of those that must not change."""
+    return {
+        spec.name: Fetched(
+            store=wanted.store,
+            store_kind=wanted.store_kind,
+            key=wanted.key,
+            part=wanted.part,
+            check=usable(spec, pinned.get(spec.name)),
+        )
+        for spec, source in settings.secrets.items()
+        if (wanted := source.external_secret)
+    }
+
+
+def models(settings: Settings, scope: Scope, urls: Addresses) -> list[ModelArgs]:
+    """The declared models."""
+    return [
+        ModelArgs(
+            scope=scope,
+            model=model.name,
+            endpoint=urls.target(model.endpoint),
+            served_name=model.backend_model,
+            context_length=model.context_length,
+            max_output=model.max_output or model.context_length,
+            input_price=model.input_price,
+            output_price=model.output_price,
+            tools=model.tools,
+            vision=model.vision,
+            embedding=model.embedding,
+            tpm=model.tpm,
+            rpm=model.rpm,
+            verify=model.verify,
+        )
+        for model in settings.models
+    ]
