@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, parts, revision, volumes
+from components import jobs, kube, parts, revision, volumes
 from components.cnpg import Operated
 from components.external import External
 from components.postgres import Bundled
@@ -83,7 +83,7 @@ class Database(ComponentResource):
         )
         self.trust = args.trust.including(server.authority)
         pod = _bootstrap(args, server, account, passwords.metadata.name, script.metadata.name)
-        job = kube.job(scope, "postgres-bootstrap", trusting(pod, self.trust))
+        job = jobs.job(scope, "postgres-bootstrap", trusting(pod, self.trust))
         k8s.batch.v1.Job(
             f"{name}-bootstrap",
             metadata=scope.job_meta("postgres-bootstrap"),

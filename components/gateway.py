@@ -7,7 +7,7 @@ from typing import Any
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift, parts, probes, revision, serving, trust, volumes, wiring
+from components import jobs, kube, openshift, parts, probes, revision, serving, trust, volumes, wiring
 from components.naming import GATEWAY_ROUTE
 from components.wiring import Pods, Target
 
@@ -77,7 +77,7 @@ class Gateway(ComponentResource):
         migration = k8s.batch.v1.Job(
             f"{name}-migration",
             metadata=scope.job_meta("litellm-migration"),
-            spec=kube.job(scope, "litellm-migration", _migration(args, **pods)),
+            spec=jobs.job(scope, "litellm-migration", _migration(args, **pods)),
             # The role exists only once the bootstrap Job is done; its URL is known long before.
             opts=ResourceOptions.merge(scope.workload(self, depends_on=[args.database]), _once(args)),
         )

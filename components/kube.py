@@ -232,15 +232,6 @@ def deployment(scope: Scope, component: str, pod: Pod, *, recreate: bool = False
     )
 
 
-def job(scope: Scope, component: str, pod: Pod) -> k8s.batch.v1.JobSpecArgs:
-    """A Job that `up` waits for: tried four times, within the stack's time limit."""
-    return k8s.batch.v1.JobSpecArgs(
-        backoff_limit=3,
-        active_deadline_seconds=scope.timeout_seconds,
-        template=pod_template(scope, component, pod, restart="Never"),
-    )
-
-
 def disruption_budget(scope: Scope, component: str) -> k8s.policy.v1.PodDisruptionBudgetSpecArgs:
     """Lets a node drain take one pod of ``component`` at a time."""
     return k8s.policy.v1.PodDisruptionBudgetSpecArgs(

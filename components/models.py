@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, parts, revision, volumes, wiring
+from components import jobs, kube, parts, revision, volumes, wiring
 from components.trust import Trust, trusting
 from components.wiring import Target
 
@@ -101,7 +101,7 @@ class Models(ComponentResource):
             data={"register_models.py": kube.file("register_models.py")},
             opts=child,
         )
-        spec = kube.job(scope, "models", _registration(args, account, carriers, script.metadata.name))
+        spec = jobs.job(scope, "models", _registration(args, account, carriers, script.metadata.name))
         k8s.batch.v1.Job(
             f"{name}-registration",
             metadata=scope.job_meta("models"),

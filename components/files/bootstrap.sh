@@ -7,7 +7,13 @@
 set -euo pipefail
 export LC_ALL=C PGCONNECT_TIMEOUT=10 PGAPPNAME=litemaas-bootstrap
 
+# 78 tells the Job that another try would end the same.
 refuse() {
+  echo "refused: $*" >&2
+  exit 78
+}
+
+give_up() {
   echo "refused: $*" >&2
   exit 1
 }
@@ -35,7 +41,7 @@ connect() {
     echo "waiting for PostgreSQL at $PGHOST:$PGPORT"
     sleep 2
   done
-  refuse "$said" "PostgreSQL at $PGHOST:$PGPORT does not answer; check database.external.host and port, and what stands between"
+  give_up "$said" "PostgreSQL at $PGHOST:$PGPORT does not answer; check database.external.host and port, and what stands between"
 }
 
 check_version() {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from components import jobs
 from sandbox.node import certificates
 from tests import harness
 
@@ -126,9 +127,9 @@ def run_quietly(command: list[str]):
     assert done.returncode == 0, done.stderr.decode()
 
 
-def refused(done: subprocess.CompletedProcess) -> str:
+def refused(done: subprocess.CompletedProcess, code: int = jobs.REFUSED) -> str:
     """What a run says that refuses to go on; never a password."""
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     assert "done" not in done.stdout.splitlines()
     assert "refused: " in done.stderr, done.stderr
     for secret in (ADMIN_PASSWORD, *PASSWORDS.values()):

@@ -88,6 +88,10 @@ def test_jobs_have_no_probes_and_an_end(run):
         assert "livenessProbe" not in harness.container(job)
         assert job.inputs["spec"]["activeDeadlineSeconds"] > 0
         assert job.inputs["spec"]["backoffLimit"] == 3
+        drained, refused = job.inputs["spec"]["podFailurePolicy"]["rules"]
+        assert drained == {"action": "Ignore", "onPodConditions": [{"status": "True", "type": "DisruptionTarget"}]}
+        assert refused["action"] == "FailJob"
+        assert refused["onExitCodes"]["containerName"] == harness.container(job)["name"]
         assert job.pod
         assert job.pod["restartPolicy"] == "Never", "a restarted container would hide its log from the diagnosis"
 

@@ -174,8 +174,9 @@ def test_all_of_its_scripts_are_there(demo):
     assert set(scripts) == {file.name for file in kube.FILES.glob("verify*.py")}
 
 
-def test_its_tries_fit_into_its_time_limit():
+def test_what_it_waits_fits_into_its_time_limit():
     """A pod that runs beyond it is deleted, and the table with it."""
     run = harness.run_program({**DEMO, "rolloutTimeoutSeconds": 300})
     patience = int(harness.env(run.one("Job", JOB))["PATIENCE_SECONDS"] or 0)
-    assert 4 * patience + 70 < 300
+    # Where nothing comes right, each of a dozen checks waits on for a sixth of it.
+    assert 3 * patience < 300
