@@ -59,8 +59,8 @@ SECRETS: tuple[SecretSpec, ...] = (
         name="litellmMasterKey",
         purpose="LiteLLM's administrator, which the backend acts as",
         restarts=("litellm", "backend"),
-        notice="portal pages that ask LiteLLM fail from LiteLLM's restart to the backend's; keys of people stay "
-        "valid; whoever uses the master key needs the new one",
+        notice="portal pages that ask LiteLLM fail from LiteLLM's restart to the backend's, and "
+        f"{_AWAY}; keys of people stay valid; whoever uses the master key needs the new one",
         prefix="sk-",
     ),
     SecretSpec(
