@@ -116,6 +116,9 @@ def kubelet(names: Names, run: Path, client_ca: Path) -> str:
             # A full disk of the machine must not throw pods out.
             "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%"},
             "imageGCHighThresholdPercent": 100,
+            # How soon a changed Secret is in a running pod, at most: a minute and a half on real nodes, of which
+            # tests would do nothing but wait.
+            "syncFrequency": "10s",
             "clusterDomain": "cluster.local",
             "clusterDNS": [DNS_ADDRESS],
             "resolvConf": "",

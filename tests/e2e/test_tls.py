@@ -115,5 +115,5 @@ def test_a_renewed_certificate_is_served_by_the_frontend_without_a_restart(stack
     # As the operator would: whoever deletes the Secret gets another one.
     stack.cluster.kubectl("delete", "secret", "frontend-serving", "-n", stack.namespace)
     seconds = until("the new certificate", lambda: presented(stack, "frontend", tmp_path) != before, 300, 2)
-    report(f"a renewed certificate is served by nginx after {seconds:.0f} s")
+    report(f"a renewed certificate is served by nginx after {seconds:.0f} s; on a real node a minute more")
     assert set(stack.readiness("frontend")) == pods
