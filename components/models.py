@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
@@ -15,16 +16,34 @@ DECLARED = "/etc/litemaas-models"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One server of a model, and the name that it knows the model by.
+
+    ``key_env`` is the variable of LiteLLM's pods that holds its API key (None: it asks for none),
+    ``key_revision`` a text that changes with where that key comes from.
+    """
+
+    target: Target[str]
+    served_name: str
+    key_env: str | None = None
+    key_revision: str | None = None
+
+    def declaration(self) -> dict[str, str | None]:
+        """The server as the registering script reads it."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "target"}
+        return {"url": self.target.address} | values
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelArgs:
     """One model: lengths in tokens, prices per token, ``tpm`` and ``rpm`` per minute (None: no limit).
 
-    All plain, because each is a row of its own in preview.
+    With ``serving`` false its servers are scaled to zero. All plain, because each is a row of its own in preview.
     """
 
     scope: kube.Scope
     model: str
-    endpoint: Target[str]
-    served_name: str
+    endpoints: Sequence[Endpoint]
     context_length: int
     max_output: int
     input_price: float
@@ -34,12 +53,14 @@ class ModelArgs:
     embedding: bool
     tpm: int | None
     rpm: int | None
+    restricted: bool
     verify: bool
+    serving: bool
 
-    def declaration(self) -> dict[str, str | int | float | bool | None]:
+    def declaration(self) -> dict[str, Any]:
         """The model as the registering script reads it."""
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "scope"}
-        return values | {"endpoint": self.endpoint.address}
+        return values | {"endpoints": [one.declaration() for one in self.endpoints]}
 
 
 class Model(ComponentResource):
@@ -111,7 +132,7 @@ class Models(ComponentResource):
         )
         self.names = Output.from_input(list(carriers))
         # The Job calls the gateway, and by what it tells it the gateway calls the models.
-        told = [one.endpoint.called_by(args.gateway_url.peer) for one in args.models]
+        told = [to.target.called_by(args.gateway_url.peer) for one in args.models for to in one.endpoints]
         self.edges = [*wiring.calls("models", args), *told]
         self.declarations = carriers
         self.revision = revision.of(spec.template)

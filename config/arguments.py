@@ -7,13 +7,14 @@ from components.credentials import Credential
 from components.exposure import Given, Issued, Kept
 from components.external import External
 from components.kube import Scope, Size
-from components.models import ModelArgs
+from components.models import Endpoint, ModelArgs
 from components.naming import Addresses
 from components.postgres import Bundled
 from components.server import Dimensions
 from components.sources import Fetched, Origin
 from config.loading import secret_text, usable
 from config.profiles import Sizing, instances, sizing
+from config.resolved import resolved
 from config.settings import Settings
 
 
@@ -103,18 +104,20 @@ def models(settings: Settings, scope: Scope, urls: Addresses) -> list[ModelArgs]
         ModelArgs(
             scope=scope,
             model=model.name,
-            endpoint=urls.target(model.endpoint),
-            served_name=model.backend_model,
-            context_length=model.context_length,
-            max_output=model.max_output or model.context_length,
+            endpoints=[Endpoint(target=urls.target(url), served_name=one.served_name) for url in one.endpoints],
+            context_length=one.context_length,
+            max_output=one.max_output,
             input_price=model.input_price,
             output_price=model.output_price,
-            tools=model.tools,
+            tools=one.tools,
             vision=model.vision,
             embedding=model.embedding,
             tpm=model.tpm,
             rpm=model.rpm,
+            restricted=False,
             verify=model.verify,
+            serving=one.serving,
         )
         for model in settings.models
+        for one in [resolved(model)]
     ]

@@ -11,6 +11,7 @@ from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
 from config.profiles import too_many_connections
 from config.report import NAMESPACE, Problem
+from config.resolved import resolved
 from config.settings import Settings
 
 _POLICIES = (
@@ -81,7 +82,7 @@ def planned(settings: Settings) -> list[Owned]:
 
 def _policies(settings: Settings) -> tuple[str, ...]:
     urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
-    called = [urls.target(model.endpoint).peer for model in settings.models]
+    called = [urls.target(url).peer for model in settings.models for url in resolved(model).endpoints]
     if settings.database.external:
         called.append(urls.server(settings.database.external.host, settings.database.external.port).peer)
     bundled = settings.redis.mode == "bundled"

@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 from components.sources import digest
 from config.profiles import contradictions
 from config.report import NAMESPACE, Problem, explain, summary
+from config.resolved import unresolved
 from config.secrets import SecretSpec
 from config.settings import Settings
 from config.types import weakness
@@ -51,7 +52,7 @@ def load() -> Settings:
     except ValidationError as error:
         problems += explain(error, Settings, hidden)
         raise RunError(summary(problems, "The stack's configuration cannot be used")) from None
-    problems += contradictions(settings)
+    problems += [*contradictions(settings), *unresolved(settings.models)]
     if problems:
         raise RunError(summary(problems, "The stack's configuration cannot be used"))
     return settings

@@ -26,8 +26,9 @@ class Model(Entry):
         description="The name that users subscribe to and send in requests. Renaming one cuts its subscriptions.",
         examples=["granite-8b-agent"],
     )
-    endpoint: Endpoint = Field(
-        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
+    endpoint: Endpoint | None = Field(
+        default=None,
+        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Default: none, and preview refuses a model without. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
         examples=["http://granite-8b-agent-predictor.private-ai.svc.cluster.local:8080/v1"],
     )
     served_name: str | None = Field(
@@ -35,8 +36,9 @@ class Model(Entry):
         min_length=1,
         description="The name the server itself knows (vLLM's --served-model-name). Default: `name`, KServe's own default.",
     )
-    context_length: Count = Field(
-        description="Tokens of prompt and answer together, as served (vLLM's --max-model-len). A greater value makes long prompts fail at the server.",
+    context_length: Count | None = Field(
+        default=None,
+        description="Tokens of prompt and answer together, as served (vLLM's --max-model-len). Default: none, and preview refuses a model without. A greater value makes long prompts fail at the server.",
         examples=[16384],
     )
     max_output: Count | None = Field(
@@ -80,7 +82,7 @@ class Model(Entry):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems: list[str] = []
-        if self.max_output is not None and self.max_output > self.context_length:
+        if self.max_output and self.context_length and self.max_output > self.context_length:
             problems.append(
                 f"maxOutput {self.max_output} is greater than contextLength {self.context_length}; every "
                 "long answer would fail at the server; write a maxOutput within the context"

@@ -56,9 +56,10 @@ def wanted(declared):
     Prices stand in litellm_params: the API drops them from model_info without a word.
     The portal reads the context length from max_tokens.
     """
+    (server,) = declared["endpoints"]
     parameters = {
-        "model": f"hosted_vllm/{declared['served_name']}",
-        "api_base": declared["endpoint"],
+        "model": f"hosted_vllm/{server['served_name']}",
+        "api_base": server["url"],
         "input_cost_per_token": declared["input_price"],
         "output_cost_per_token": declared["output_price"],
     }

@@ -149,8 +149,10 @@ class Installation:
             cause = "LiteLLM has another declaration of the model: an edit by hand, or a second model of that name"
             raise Problem("; ".join(wrong), cause, "undo the edit in the portal, then run `pulumi up --refresh`")
         away = [model["model"] for model in self.models if not model["verify"]]
+        asleep = [model["model"] for model in self.models if model["verify"] and not model["serving"]]
         count = f"{len(self.models)} of {len(self.models)} as declared"
-        return f"{count}; not called (verify: false): {', '.join(away)}" if away else count
+        away = f"; not called (verify: false): {', '.join(away)}" if away else ""
+        return count + away + (f"; not called (scaled to zero): {', '.join(asleep)}" if asleep else "")
 
 
 def _is_oauth_error(answer):

@@ -32,7 +32,7 @@ KEY, WITHDRAWN = "temporary key", "key withdrawn"
 
 def check_models(report, site):
     """Adds a row for each model that is to be called, and those of the key."""
-    called = [model for model in site.models if model["verify"]]
+    called = [model for model in site.models if model["verify"] and model["serving"]]
     if not called:
         return
     temporary = TemporaryKey(site, called)
@@ -174,9 +174,14 @@ class Calls:
 
 
 def _away(model):
-    host = model["endpoint"]
+    host = _servers(model)
     cause = f"nothing answers at {host}: a wrong endpoint, or a model that is scaled to zero or still loading"
     return cause, f"oc get inferenceservice,pods -A | grep {model['model']}; write verify: false if it is meant to be away"
+
+
+def _servers(model):
+    """The addresses of a model, in words."""
+    return " or ".join(server["url"] for server in model["endpoints"])
 
 
 def _is_pause(answer):
@@ -186,9 +191,9 @@ def _is_pause(answer):
 
 def _advice(model, what, answer):
     """Likely cause and cure of an error, by status: LiteLLM passes on that of the model's server."""
-    name, endpoint = model["model"], model["endpoint"]
+    name, endpoint = model["model"], _servers(model)
     if answer.status == 404:
-        cause = f"its server knows no model {model['served_name']}, or its API is not at {endpoint}"
+        cause = f"its server knows no model {model['endpoints'][0]['served_name']}, or its API is not at {endpoint}"
         return cause, f"curl {endpoint}/models in the cluster; compare servedName and endpoint of {name}"
     if answer.status in (401, 403):
         cause = "its server asks for a key, and LiteLLM has none for it"

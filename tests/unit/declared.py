@@ -4,8 +4,14 @@ from typing import Any
 
 GRANITE: dict[str, Any] = {
     "model": "granite",
-    "endpoint": "http://granite.models.svc.cluster.local:8080/v1",
-    "served_name": "ibm/granite",
+    "endpoints": [
+        {
+            "url": "http://granite.models.svc.cluster.local:8080/v1",
+            "served_name": "ibm/granite",
+            "key_env": None,
+            "key_revision": None,
+        }
+    ],
     "context_length": 16384,
     "max_output": 4096,
     "input_price": 1e-06,
@@ -15,5 +21,7 @@ GRANITE: dict[str, Any] = {
     "embedding": False,
     "tpm": None,
     "rpm": None,
+    "restricted": False,
     "verify": True,
+    "serving": True,
 }

@@ -304,7 +304,7 @@ def test_the_trust_bundle_is_left_to_the_operator_that_fills_it(run):
 
 def test_a_model_row_shows_its_declaration_and_its_object_carries_it(production):
     shown = production.one("Model").inputs
-    assert shown["served_name"] == "intfloat/e5"
+    assert shown["endpoints"][0]["served_name"] == "intfloat/e5"
     assert shown["input_price"] == 1e-07
     carrier = production.one("ConfigMap", "models-embedder-declaration")
     assert json.loads(carrier.inputs["data"]["model.json"]) == {**shown, "tpm": None}

@@ -17,7 +17,8 @@ from tests.unit.http_double import Reply, Request, serving
 
 FILE = harness.ROOT / "components" / "files" / "register_models.py"
 KEY = "sk-master"
-GRANITE = declared.GRANITE | {"endpoint": "http://granite.ns.svc.cluster.local:8080/v1", "tpm": 1000}
+SERVER = declared.GRANITE["endpoints"][0]
+GRANITE = declared.GRANITE | {"tpm": 1000}
 IDENTITY = "litemaas-pulumi-granite"
 
 
@@ -141,7 +142,7 @@ def test_a_declared_model_is_created_with_prices_where_the_api_keeps_them(litell
     assert made["model_name"] == "granite"
     assert made["litellm_params"] == {
         "model": "hosted_vllm/ibm/granite",
-        "api_base": GRANITE["endpoint"],
+        "api_base": SERVER["url"],
         "input_cost_per_token": 1e-06,
         "output_cost_per_token": 2e-06,
         "tpm": 1000,
@@ -169,8 +170,8 @@ def test_a_second_run_changes_nothing(litellm, declare):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("endpoint", "http://new/v1"),
-        ("served_name", "other"),
+        ("endpoints", [{**SERVER, "url": "http://new/v1"}]),
+        ("endpoints", [{**SERVER, "served_name": "other"}]),
         ("context_length", 8192),
         ("max_output", 100),
         ("input_price", 5e-06),

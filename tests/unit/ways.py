@@ -108,9 +108,9 @@ def used(run: harness.Run) -> tuple[Ways, Ways]:
     for one in run.find("ConfigMap"):
         if one.labels[COMPONENT] == "model":
             # The Job that reads it does not call the model; LiteLLM does, which the Job tells of it.
-            endpoint = json.loads(one.inputs["data"]["model.json"])["endpoint"]
-            ((host, port),) = addresses([("endpoint", endpoint)])
-            out["litellm"] |= way_to(run, host, port)
+            declared = json.loads(one.inputs["data"]["model.json"])["endpoints"]
+            servers = addresses([("endpoint", server["url"]) for server in declared])
+            out["litellm"] |= {way for host, port in servers for way in way_to(run, host, port)}
     for source, ways in out.items():
         for way in ways:
             if way.peer in into:
