@@ -13,8 +13,8 @@ from components.server import Names, Owner, Server
 from components.trust import Trust, trusting
 from components.wiring import Pods, Target
 
-# The Job tries four times; what it has to say is lost with its pod when its own time limit is over.
-_PART_OF_TIME_LIMIT = 10
+# What the Job has to say is lost with its pod when its own time limit is over.
+_PART_OF_TIME_LIMIT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Database(ComponentResource):
         )
         self.trust = args.trust.including(server.authority)
         pod = _bootstrap(args, server, account, passwords.metadata.name, script.metadata.name)
-        job = jobs.job(scope, "postgres-bootstrap", trusting(pod, self.trust))
+        job = jobs.job(scope, "postgres-bootstrap", trusting(pod, self.trust), patient=True)
         k8s.batch.v1.Job(
             f"{name}-bootstrap",
             metadata=scope.job_meta("postgres-bootstrap"),

@@ -7,16 +7,26 @@
 set -euo pipefail
 export LC_ALL=C PGCONNECT_TIMEOUT=10 PGAPPNAME=litemaas-bootstrap
 
-# 78 tells the Job that another try would end the same.
+# EX_CONFIG of sysexits.h, which neither bash nor psql use for anything else: another try would end the same.
+readonly REFUSED=78
 refuse() {
   echo "refused: $*" >&2
-  exit 78
+  exit "$REFUSED"
 }
 
-give_up() {
-  echo "refused: $*" >&2
-  exit 1
-}
+# The Job has one try, so that a refusal is on the screen at once; what may pass, like a connection that
+# breaks, is tried again here.
+if [ "${1:-}" != once ]; then
+  for pause in 2 5 10 "$PATIENCE_SECONDS"; do
+    code=0
+    bash "$0" once || code=$?
+    if [ "$code" = 0 ] || [ "$code" = "$REFUSED" ] || [ $((SECONDS + pause)) -ge "$PATIENCE_SECONDS" ]; then
+      exit "$code"
+    fi
+    echo "ended with $code; once more in $pause s"
+    sleep "$pause"
+  done
+fi
 
 # Passwords reach psql through its environment, never through its arguments.
 run() { psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 --dbname "$1"; }
@@ -41,7 +51,7 @@ connect() {
     echo "waiting for PostgreSQL at $PGHOST:$PGPORT"
     sleep 2
   done
-  give_up "$said" "PostgreSQL at $PGHOST:$PGPORT does not answer; check database.external.host and port, and what stands between"
+  refuse "$said" "PostgreSQL at $PGHOST:$PGPORT does not answer; check database.external.host and port, and what stands between"
 }
 
 check_version() {

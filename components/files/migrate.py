@@ -9,14 +9,11 @@ import os
 import sys
 
 if os.environ.get("LITELLM_SALT_KEY", "") in ("", os.environ.get("LITELLM_MASTER_KEY")):
-    print(
+    sys.exit(
         "LITELLM_SALT_KEY is missing or equal to LITELLM_MASTER_KEY: LiteLLM would encrypt what it stores with the "
         "master key, and could read nothing of it once that is changed. Nothing was migrated or rolled out. Give "
-        "litemaas:secrets.litellmSaltKey a value of its own, or leave it out to have one generated.",
-        file=sys.stderr,
+        "litemaas:secrets.litellmSaltKey a value of its own, or leave it out to have one generated."
     )
-    # Tells the Job that another try would end the same.
-    sys.exit(78)
 
 # Only now: it takes seconds.
 from litellm.proxy.db.prisma_client import PrismaManager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.unit import postgres
-from tests.unit.postgres import ADMIN_PASSWORD, PASSWORDS, SCRIPT, Server, needs_server, needs_user
+from tests.unit.postgres import ADMIN_PASSWORD, BIN, PASSWORDS, SCRIPT, Server, needs_server, needs_user
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,16 @@ class TestAgainstAServer:
     def test_it_prints_no_password(self, server, made):
         for secret in (ADMIN_PASSWORD, *PASSWORDS.values()):
             assert secret not in made.stdout + made.stderr
+
+    def test_a_connection_that_breaks_midway_is_tried_again(self, server, made, tmp_path):
+        broken = tmp_path / "broken"
+        (tmp_path / "psql").write_text(
+            f'#!/bin/bash\nif [ -z $ROLE ] || [ -e {broken} ]; then exec {BIN}/psql "$@"; fi\ntouch {broken}; exit 2\n'
+        )
+        (tmp_path / "psql").chmod(0o755)
+        done = server.bootstrap(PATH=f"{tmp_path}:{BIN}:/usr/bin:/bin", PATIENCE_SECONDS="50")
+        assert done.returncode == 0, done.stderr
+        assert "ended with 2; once more in 2 s" in done.stdout
 
     def test_a_statement_that_fails_fails_the_job(self, server, made):
         done = server.bootstrap(PORTAL_ROLE="pg_reserved")

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from components import jobs
 from sandbox.node import certificates
 from tests.unit import postgres
-from tests.unit.postgres import ADMIN_PASSWORD, PASSWORDS, Server, names, needs_server, needs_user, refused
+from tests.unit.postgres import ADMIN_PASSWORD, PASSWORDS, REFUSED, Server, names, needs_server, needs_user, refused
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ class TestWhatItFinds:
         assert "give litemaas:secrets.postgresAdminPassword the one that it has there" in text
 
     def test_a_server_that_does_not_answer_is_told_by_its_address(self, server):
-        text = refused(server.bootstrap(PGPORT="1", PATIENCE_SECONDS="0"), code=1)
+        text = refused(server.bootstrap(PGPORT="1", PATIENCE_SECONDS="0"))
         assert "PostgreSQL at localhost:1 does not answer" in text
         assert "check database.external.host and port" in text
 
@@ -234,7 +233,7 @@ class TestReadyMadeRoles:
     def test_a_superuser_is_refused(self, server, ready):
         boss = ready | {"PORTAL_ROLE": "postgres", "PORTAL_PASSWORD": ADMIN_PASSWORD}
         done = server.bootstrap(**boss)
-        assert done.returncode == jobs.REFUSED
+        assert done.returncode == REFUSED
         assert "role postgres in database litemaas_db_ready is a superuser" in done.stderr
 
     def test_tables_that_the_role_does_not_own_are_refused(self, server, ready):

@@ -87,11 +87,11 @@ def test_jobs_have_no_probes_and_an_end(run):
     for job in run.find("Job"):
         assert "livenessProbe" not in harness.container(job)
         assert job.inputs["spec"]["activeDeadlineSeconds"] > 0
-        assert job.inputs["spec"]["backoffLimit"] == 3
-        drained, refused = job.inputs["spec"]["podFailurePolicy"]["rules"]
+        # Those whose scripts wait by themselves say at once what is wrong.
+        patient = job.name in ("database-bootstrap", "verification-checks")
+        assert job.inputs["spec"]["backoffLimit"] == (0 if patient else 3)
+        (drained,) = job.inputs["spec"]["podFailurePolicy"]["rules"]
         assert drained == {"action": "Ignore", "onPodConditions": [{"status": "True", "type": "DisruptionTarget"}]}
-        assert refused["action"] == "FailJob"
-        assert refused["onExitCodes"]["containerName"] == harness.container(job)["name"]
         assert job.pod
         assert job.pod["restartPolicy"] == "Never", "a restarted container would hide its log from the diagnosis"
 
