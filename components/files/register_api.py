@@ -51,7 +51,10 @@ class LiteLLM:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(2)
-        return list({one["model_info"]["id"]: one for one in reversed(listed)}.values())[::-1]
+        first = {}
+        for one in listed:
+            first.setdefault(one["model_info"]["id"], one)
+        return list(first.values())
 
     def create(self, deployment):
         """Adds it, or updates the one that has its id after all."""
