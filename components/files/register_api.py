@@ -6,7 +6,6 @@ write is made so that it leads to the same end whatever is stored.
 """
 
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,13 +20,11 @@ class LiteLLM:
 
     def __init__(self, url, key):
         self._url, self._key = url, key
-        self._lock = threading.Lock()
         self.calls = 0
 
     def call(self, method, path, body=None):
         """The decoded answer."""
-        with self._lock:
-            self.calls += 1
+        self.calls += 1
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, method=method, data=data, headers=headers)

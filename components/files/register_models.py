@@ -18,12 +18,10 @@ import sys
 import time
 import urllib.error
 from collections import Counter, namedtuple
-from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 from register_api import LiteLLM
 
 MARK = "litemaas-pulumi"
-AT_ONCE = 4
 # The id says what a deployment is, since nobody can change it: which model, which endpoint, how often replaced.
 # No name of a model contains an underscore.
 IDENTITY = re.compile(rf"{MARK}-(?P<model>[^_]+)(_(?P<place>\d+))?(_r(?P<generation>\d+))?")
@@ -179,24 +177,6 @@ class Plan:
         return sorted({one["model_name"] for one in self._foreign})
 
 
-def carry_out(steps):
-    """Makes some calls side by side, tells of them in their order, and stops after the first that fails."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        failed, running = None, [pool.submit(step.do, step.what) for step in steps]
-        for step, done in zip(steps, running):
-            try:
-                done.result()
-                print(step.line, flush=True)
-            except CancelledError:
-                continue
-            except OSError as error:
-                failed = failed or error
-                for one in running:
-                    one.cancel()
-    if failed:
-        raise failed
-
-
 def tell_of_keys(litellm, models):
     """A line for each deleted model that keys still name. Their owners' portal says no word of it."""
     try:
@@ -219,8 +199,10 @@ def main():
         plan = Plan(litellm, litellm.models(), declarations, set(filter(None, os.environ["RETIRED"].split(","))))
         if plan.problems:
             sys.exit("\n".join(plan.problems))
-        carry_out(plan.changes)
-        carry_out(plan.deletions)
+        # One after the other: LiteLLM reloads all its models at each write, so several at once are no faster.
+        for step in (*plan.changes, *plan.deletions):
+            step.do(step.what)
+            print(step.line, flush=True)
     except urllib.error.HTTPError as error:
         said = error.read().decode(errors="replace") if error.fp else error.reason
         sys.exit(f"LiteLLM answered {error.code} to {error.url}: {said[:500]}")
