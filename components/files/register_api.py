@@ -5,6 +5,7 @@ another one wrote is missing there for up to half a minute. So a list may be old
 write is made so that it leads to the same end whatever is stored.
 """
 
+import io
 import json
 import time
 import urllib.error
@@ -81,9 +82,9 @@ class LiteLLM:
         try:
             self.call("POST", "/model/delete", {"id": identity})
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
-            if error.code != 400 or "not found in db" not in said:
-                raise urllib.error.HTTPError(error.url, error.code, said, error.headers, None) from None
+            said = error.read()
+            if error.code != 400 or b"not found in db" not in said:
+                raise urllib.error.HTTPError(error.url, error.code, error.msg, error.headers, io.BytesIO(said)) from None
 
     def keys_naming(self, models):
         """How many keys name each of these models, and whether all keys were looked at."""

@@ -204,8 +204,7 @@ def main():
             step.do(step.what)
             print(step.line, flush=True)
     except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace") if error.fp else error.reason
-        sys.exit(f"LiteLLM answered {error.code} to {error.url}: {said[:500]}")
+        sys.exit(f"LiteLLM answered {error.code} to {error.url}: {error.read().decode(errors='replace')[:500]}")
     except OSError as error:
         sys.exit(f"LiteLLM at {os.environ['LITELLM_URL']} cannot be reached: {error}")
     if gone := plan.gone():
