@@ -17,6 +17,8 @@ NEW, DELETE = ("POST", "/model/new"), ("POST", "/model/delete")
 LIST = ("GET", "/model/info")
 # A replica looks into the database every 30 s, and a little more.
 HEARD_SECONDS = 60
+# Of callers: the machine has to do the rest as well.
+PAUSE_SECONDS = 0.02
 QUESTION = {"model": "granite", "messages": [{"role": "user", "content": "one two"}], "max_tokens": 5}
 
 
@@ -42,11 +44,13 @@ def callers(gateway: Gateway) -> Iterator[Counter[str]]:
     def call() -> None:
         while not over.is_set():
             seen[f"call {called(gateway)}"] += 1
+            time.sleep(PAUSE_SECONDS)
 
     def look() -> None:
         while not over.is_set():
             listed = any(each["model_name"] == "granite" for each in gateway.models().values())
             seen["listed" if listed else "missing"] += 1
+            time.sleep(PAUSE_SECONDS)
 
     threads = [threading.Thread(target=each) for each in (call, look)]
     for each in threads:
