@@ -414,6 +414,14 @@ def test_what_somebody_deletes_meanwhile_is_made_again_or_gone_already(litellm, 
     assert litellm.models == {}
 
 
+def test_a_model_registered_before_there_were_keys_and_endpoints_is_taken_over_in_place(litellm, declare):
+    declare(GRANITE)
+    del litellm.models[IDENTITY]["model_info"]["api_key_reference"]
+    assert declare({**GRANITE, "tpm": 7}) == ["granite: updated"]
+    assert declare({**GRANITE, "tpm": 7}) == []
+    assert list(litellm.models) == [IDENTITY]
+
+
 def test_no_declared_model_is_a_valid_declaration(litellm, declare):
     assert declare() == []
     assert litellm.calls == []

@@ -27,11 +27,13 @@ MASTER_KEY = "sk-master-0123456789"
 MODEL_KEYS = {"GRANITE_KEY": "granite-0123456789", "OTHER_KEY": "other-0123456789"}
 DATABASE = "litellm"
 START_SECONDS = 120
+# Replicas look for each other's changes every 15 s instead of 30.
 CONFIG = """\
 general_settings:
   master_key: os.environ/LITELLM_MASTER_KEY
   database_url: os.environ/DATABASE_URL
   store_model_in_db: true
+  proxy_config_reload_interval_seconds: 15
 router_settings:
   model_group_alias: {short-name: granite}
 """

@@ -15,7 +15,7 @@ from tests.e2e.reconciler.proxies import MODEL_KEYS, Gateway, Installation
 
 NEW, DELETE = ("POST", "/model/new"), ("POST", "/model/delete")
 LIST = ("GET", "/model/info")
-# A replica looks into the database every 30 s, and a little more.
+# A replica looks into the database every 15 s here; its first look may come later.
 HEARD_SECONDS = 60
 # Of callers: the machine has to do the rest as well.
 PAUSE_SECONDS = 0.02
