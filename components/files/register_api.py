@@ -1,7 +1,7 @@
 """LiteLLM's model API as register_models.py uses it: every call is counted.
 
 A Service leads to any of LiteLLM's replicas, and each lists what it has in memory: what
-another one wrote is missing there for up to half a minute. So a list may be old, and each
+another one wrote is missing there for up to a minute. So a list may be old, and each
 write is made so that it leads to the same end whatever is stored.
 """
 

@@ -6,7 +6,8 @@ there before the old one is deleted. Deployments of retired models are deleted. 
 made by hand is left alone. Safe to repeat and to interrupt.
 
 In: LITELLM_URL, LITELLM_MASTER_KEY, DECLARED (a directory of <name>.json, may be absent),
-RETIRED (names, comma-separated). Out: a line for each change, and a sum; exit code 1 with the reason.
+RETIRED (names, comma-separated). Out: a line for each change, and a sum; exit code 78 with all
+conflicts before any change, 1 with another reason.
 """
 
 import hashlib
@@ -26,6 +27,9 @@ MARK = "litemaas-pulumi"
 # No name of a model contains an underscore.
 IDENTITY = re.compile(rf"{MARK}-(?P<model>[^_]+)(_(?P<place>\d+))?(_r(?P<generation>\d+))?")
 NO_KEY = "none"
+SETTLE_SECONDS = 10
+# Tells the Job that another try would end the same.
+REFUSED = 78
 
 Step = namedtuple("Step", "kind line do what")
 
@@ -195,10 +199,16 @@ def main():
     litellm = LiteLLM(os.environ["LITELLM_URL"], os.environ["LITELLM_MASTER_KEY"])
     files = sorted(pathlib.Path(os.environ["DECLARED"]).glob("*.json"))
     declarations = [json.loads(file.read_text()) for file in files]
+    retired = set(filter(None, os.environ["RETIRED"].split(",")))
     try:
-        plan = Plan(litellm, litellm.models(), declarations, set(filter(None, os.environ["RETIRED"].split(","))))
+        plan = Plan(litellm, litellm.models(), declarations, retired)
         if plan.problems:
-            sys.exit("\n".join(plan.problems))
+            # Perhaps somebody has just cleared them away, and this replica has not heard of it.
+            time.sleep(SETTLE_SECONDS)
+            plan = Plan(litellm, litellm.models(), declarations, retired)
+        if plan.problems:
+            print("\n".join(plan.problems), file=sys.stderr)
+            sys.exit(REFUSED)
         # One after the other: LiteLLM reloads all its models at each write, so several at once are no faster.
         for step in (*plan.changes, *plan.deletions):
             step.do(step.what)

@@ -9,7 +9,7 @@ import time
 import types
 import urllib.error
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -133,8 +133,10 @@ def api(monkeypatch) -> Iterator[types.ModuleType]:
 
 
 @pytest.fixture
-def script(api) -> types.ModuleType:
-    return importlib.import_module("register_models")
+def script(api, monkeypatch) -> types.ModuleType:
+    module = importlib.import_module("register_models")
+    monkeypatch.setattr(module, "time", api.time)
+    return module
 
 
 @pytest.fixture
@@ -144,6 +146,14 @@ def litellm(monkeypatch) -> Iterator[LiteLLMDouble]:
         monkeypatch.setenv("LITELLM_URL", url)
         monkeypatch.setenv("LITELLM_MASTER_KEY", KEY)
         yield double
+
+
+def refusal(run: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines with which a run ends before any change."""
+    with pytest.raises(SystemExit) as end:
+        run()
+    assert end.value.code == 78, "the Job would try again"
+    return capsys.readouterr().err.splitlines()
 
 
 def given() -> tuple[str, str]:
@@ -243,22 +253,29 @@ def test_the_id_is_always_sent_with_a_patch(litellm, declare):
     assert litellm.models[IDENTITY]["model_info"]["id"] == IDENTITY
 
 
-def test_a_model_made_by_hand_under_a_declared_name_is_a_conflict_before_any_change(litellm, declare):
+def test_a_model_made_by_hand_under_a_declared_name_is_a_conflict_before_any_change(litellm, declare, capsys):
     litellm.add("granite", "uuid-1")
-    with pytest.raises(SystemExit) as conflict:
-        declare({**GRANITE, "model": "another"}, GRANITE)
-    assert "granite: made by hand under a declared name" in str(conflict.value)
+    (told,) = refusal(lambda: declare({**GRANITE, "model": "another"}, GRANITE), capsys)
+    assert told.startswith("granite: made by hand under a declared name (id uuid-1)")
     assert litellm.calls == []
 
 
-def test_all_conflicts_are_told_at_once(litellm, declare):
+def test_all_conflicts_are_told_at_once(litellm, declare, capsys):
     litellm.add("granite", "uuid-1")
     litellm.add("zephyr", "uuid-2")
     litellm.add("renamed", "litemaas-pulumi-another")
-    with pytest.raises(SystemExit) as conflict:
-        declare({**GRANITE, "model": "another"}, GRANITE, {**GRANITE, "model": "zephyr"})
-    assert [line.split(":")[0] for line in str(conflict.value).splitlines()] == ["granite", "zephyr", "renamed"]
-    assert "has the id of the declared another" in str(conflict.value), "an update would take it over"
+    models = [{**GRANITE, "model": name} for name in ("another", "granite", "zephyr")]
+    told = refusal(lambda: declare(*models), capsys)
+    assert [line.split(":")[0] for line in told] == ["granite", "zephyr", "renamed"]
+    assert "has the id of the declared another" in told[2], "an update would take it over"
+
+
+def test_a_conflict_that_was_just_cleared_away_is_none(litellm, declare, script, monkeypatch):
+    """A replica still lists what somebody has deleted on another one."""
+    litellm.add("granite", "uuid-1")
+    clock = types.SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: litellm.models.clear())
+    monkeypatch.setattr(script, "time", clock)
+    assert declare(GRANITE) == ["granite: created"]
 
 
 def test_models_made_by_hand_are_left_alone_and_named(litellm, declare):
@@ -298,12 +315,11 @@ def test_a_model_of_a_retired_name_that_somebody_else_made_is_not_deleted(litell
     assert "uuid-1" in litellm.models
 
 
-def test_a_registered_model_neither_declared_nor_retired_is_refused_before_any_change(litellm, declare):
+def test_a_registered_model_neither_declared_nor_retired_is_refused_before_any_change(litellm, declare, capsys):
     declare({**GRANITE, "model": "old"})
     litellm.calls.clear()
-    with pytest.raises(SystemExit) as refused:
-        declare(GRANITE)
-    assert "old: registered but neither declared nor retired" in str(refused.value)
+    (told,) = refusal(lambda: declare(GRANITE), capsys)
+    assert told.startswith("old: registered but neither declared nor retired")
     assert litellm.calls == [], "a refused run must not leave half of the change behind"
 
 
