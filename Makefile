@@ -47,7 +47,8 @@ test-engine: venv toolchain ## tests on the real engine and sandboxes of their o
 
 e2e: venv toolchain ## tests on a real node with real containers: minutes (needs root; undo: none needed)
 	@$(CHECK) pytest -q -n 3 tests/e2e/images
-	@$(CHECK) pytest -q tests/e2e --ignore=tests/e2e/images
+	@$(CHECK) pytest -q tests/e2e/reconciler
+	@$(CHECK) pytest -q tests/e2e --ignore=tests/e2e/images --ignore=tests/e2e/reconciler
 
 lint: venv ## formatting, lint rules, types; changes nothing (fix: make format)
 	@$(CHECK) ruff format --check .

@@ -13,6 +13,7 @@ from components.trust import Trust, trusting
 from components.wiring import Target
 
 DECLARED = "/etc/litemaas-models"
+_SCRIPTS = ("register_models.py", "register_api.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,7 @@ class Models(ComponentResource):
             f"{name}-script",
             metadata=scope.meta("models"),
             immutable=True,
-            data={"register_models.py": kube.file("register_models.py")},
+            data={file: kube.file(file) for file in _SCRIPTS},
             opts=child,
         )
         spec = jobs.job(scope, "models", _registration(args, account, carriers, script.metadata.name))

@@ -1,71 +1,63 @@
 """Makes LiteLLM's database models equal to the declared ones.
 
-Declared models are created or updated in place under an id of their own; retired ones
-are deleted; what people made by hand is left alone. Safe to repeat and to interrupt.
+Each endpoint of a declared model is a deployment of its own. It is created, or updated in
+place; what a PATCH cannot take away (a limit, an API key) goes with a replacement that is
+there before the old one is deleted. Deployments of retired models are deleted. What people
+made by hand is left alone. Safe to repeat and to interrupt.
 
 In: LITELLM_URL, LITELLM_MASTER_KEY, DECLARED (a directory of <name>.json, may be absent),
-RETIRED (names, comma-separated). Out: one line per model; exit code 1 with the reason.
+RETIRED (names, comma-separated). Out: a line for each change, and a sum; exit code 78 with all
+conflicts before any change, 1 with another reason.
 """
 
+import hashlib
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 import urllib.error
-import urllib.request
+from collections import Counter, namedtuple
+
+from register_api import LiteLLM
 
 MARK = "litemaas-pulumi"
-TIMEOUT_SECONDS = 30
-PATIENCE_SECONDS = 120
+# The id says what a deployment is, since nobody can change it: which model, which endpoint, how often replaced.
+# No name of a model contains an underscore.
+IDENTITY = re.compile(rf"{MARK}-(?P<model>[^_]+)(_(?P<place>\d+))?(_r(?P<generation>\d+))?")
+NO_KEY = "none"
+SETTLE_SECONDS = 10
+# Tells the Job that another try would end the same.
+REFUSED = 78
+
+Step = namedtuple("Step", "kind line do what")
 
 
-def call(method, path, body=None):
-    """The decoded answer of LiteLLM's API. Raises HTTPError, URLError or TimeoutError."""
-    request = urllib.request.Request(
-        os.environ["LITELLM_URL"] + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={
-            "Authorization": f"Bearer {os.environ['LITELLM_MASTER_KEY']}",
-            "Content-Type": "application/json",
-        },
-    )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-        return json.load(answer)
+def identity(model, place, generation):
+    """The id of the deployment for a model's endpoint; both count from 1."""
+    return f"{MARK}-{model}" + (f"_{place}" if place > 1 else "") + (f"_r{generation}" if generation > 1 else "")
 
 
-def registered():
-    """LiteLLM's models; waits while it is not there yet, since its Service may still be moving."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return call("GET", "/model/info")["data"]
-        except urllib.error.HTTPError as error:
-            if error.code in (401, 403) or time.monotonic() > deadline:
-                raise
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(2)
+def own(deployment):
+    """Model, place and generation of a deployment that we made, None for any other.
+
+    A copy that somebody made of ours has our mark, but not our id.
+    """
+    info = deployment["model_info"]
+    match = IDENTITY.fullmatch(info["id"])
+    if not match or info.get("managed_by") != MARK or not info.get("db_model"):
+        return None
+    return match["model"], int(match["place"] or 1), int(match["generation"] or 1)
 
 
 def wanted(declared):
-    """A declaration in the words of LiteLLM's API.
+    """A declaration in the words of LiteLLM's API: a deployment for each endpoint, without its id.
 
     Prices stand in litellm_params: the API drops them from model_info without a word.
     The portal reads the context length from max_tokens.
     """
-    (server,) = declared["endpoints"]
-    parameters = {
-        "model": f"hosted_vllm/{server['served_name']}",
-        "api_base": server["url"],
-        "input_cost_per_token": declared["input_price"],
-        "output_cost_per_token": declared["output_price"],
-    }
-    parameters |= {key: declared[key] for key in ("tpm", "rpm") if declared[key] is not None}
     info = {
-        "id": f"{MARK}-{declared['model']}",
         "managed_by": MARK,
         "mode": "embedding" if declared["embedding"] else "chat",
         "max_tokens": declared["context_length"],
@@ -76,72 +68,163 @@ def wanted(declared):
         "supports_vision": declared["vision"],
         "supports_embeddings": declared["embedding"],
     }
-    return {"model_name": declared["model"], "litellm_params": parameters, "model_info": info}
+    shared = {"input_cost_per_token": declared["input_price"], "output_cost_per_token": declared["output_price"]}
+    shared |= {key: declared[key] for key in ("tpm", "rpm") if declared[key] is not None}
+    for endpoint in declared["endpoints"]:
+        parameters = {"model": f"hosted_vllm/{endpoint['served_name']}", "api_base": endpoint["url"], **shared}
+        reference = NO_KEY
+        if endpoint["key_env"]:
+            parameters["api_key"] = f"os.environ/{endpoint['key_env']}"
+            reference = f"{endpoint['key_env']} {endpoint['key_revision']}"
+            reference = hashlib.sha256(reference.encode()).hexdigest()[:16]
+        # LiteLLM never shows api_key: by this it is known which one was registered.
+        yield {
+            "model_name": declared["model"],
+            "litellm_params": parameters,
+            "model_info": {**info, "api_key_reference": reference},
+        }
 
 
 def differs(live, want):
-    """Whether a registered model lacks anything that is wanted of it."""
+    """Whether a registered deployment lacks anything that is wanted of it, also by a person's hand.
+
+    Not a hash alone: the portal's form rewrites the parameters and leaves a hash as it was.
+    """
     return live["model_name"] != want["model_name"] or any(
-        live.get(part, {}).get(key) != value for part in ("litellm_params", "model_info") for key, value in want[part].items()
+        live[part].get(key) != value
+        for part in ("litellm_params", "model_info")
+        for key, value in want[part].items()
+        if key != "api_key"
     )
 
 
-def removed_limits(live, want):
-    """Limits that are set and no longer wanted; a PATCH cannot take them away."""
-    return [key for key in ("tpm", "rpm") if live["litellm_params"].get(key) and key not in want["litellm_params"]]
+def excess(live, want):
+    """What is set and no longer wanted; a PATCH ignores null, so it cannot take it away."""
+    found = [key for key in ("tpm", "rpm") if live["litellm_params"].get(key) and key not in want["litellm_params"]]
+    keyed = live["model_info"].get("api_key_reference", NO_KEY) != NO_KEY
+    return found + (["api_key"] if keyed and "api_key" not in want["litellm_params"] else [])
 
 
-def plan(live, declarations, retired):
-    """The calls that are needed, each with the line that tells of it.
+class Plan:
+    """What has to be written: ``changes`` first, ``deletions`` only after all of them."""
 
-    Raises SystemExit with every reason why nothing may be done, before anything is.
-    """
-    own = {one["model_info"]["id"]: one for one in live if one["model_info"].get("managed_by") == MARK}
-    names = {declared["model"] for declared in declarations}
-    problems = [
-        f"{one['model_name']}: made by hand under a declared name; LiteLLM would split the calls between both. "
-        "Delete it in the portal, or rename the declared one, and run up again."
-        for one in live
-        if one["model_name"] in names and one["model_info"]["id"] not in own
-    ]
-    steps = []
-    for want in map(wanted, declarations):
-        name, identity = want["model_name"], want["model_info"]["id"]
-        if identity not in own:
-            steps.append((f"{name}: created", ("POST", "/model/new", want)))
-        elif lost := removed_limits(own[identity], want):
-            problems.append(
-                f"{name}: {', '.join(lost)} cannot be taken away from a registered model; write a high "
-                "number instead of removing it."
-            )
-        elif differs(own[identity], want):
-            steps.append((f"{name}: updated", ("PATCH", f"/model/{identity}/update", want)))
+    def __init__(self, litellm, live, declarations, retired):
+        self._litellm, self._retired = litellm, retired
+        self._names = {one["model"] for one in declarations}
+        self._foreign = [one for one in live if not own(one)]
+        self.changes, self.deletions, self.unchanged = [], [], 0
+        slots = {}
+        for one in live:
+            if known := own(one):
+                model, place, generation = known
+                slots.setdefault((model, place), {})[generation] = one
+        self.problems = [*self._conflicts(), *self._unexplained({model for model, _ in slots})]
+        for declared in declarations:
+            for place, want in enumerate(wanted(declared), 1):
+                self._endpoint(place, want, slots.pop((declared["model"], place), {}))
+        for (model, place), deployments in slots.items():
+            why = f"endpoint {place} deleted" if model in self._names else "deleted"
+            self._delete(f"{model}: {why}", deployments.values())
+
+    def _conflicts(self):
+        for one in self._foreign:
+            name, known = one["model_name"], IDENTITY.fullmatch(one["model_info"]["id"])
+            if name in self._names:
+                yield (
+                    f"{name}: made by hand under a declared name (id {one['model_info']['id']}); LiteLLM would split the "
+                    "calls between both. Delete it in the portal, or rename the declared one, and run up again."
+                )
+            elif known and known["model"] in self._names:
+                yield (
+                    f"{name}: has the id of the declared {known['model']} ({one['model_info']['id']}) without our mark; "
+                    "delete it in LiteLLM and run up again."
+                )
+
+    def _unexplained(self, registered):
+        for name in sorted(registered - self._names - self._retired):
+            yield f"{name}: registered but neither declared nor retired; add it to retiredModels to remove it."
+
+    def _endpoint(self, place, want, deployments):
+        name = want["model_name"]
+        title = name if place == 1 else f"{name}, endpoint {place}"
+        newest = max(deployments, default=0)
+        live = deployments.pop(newest, None)
+        want["model_info"]["id"] = identity(name, place, newest or 1)
+        if live is None:
+            self._change("created", title, self._litellm.create, want)
+        elif lost := excess(live, want):
+            want["model_info"]["id"] = identity(name, place, newest + 1)
+            why = f"replaced by {want['model_info']['id']}: {', '.join(lost)} cannot be taken away in place"
+            self._change("replaced", title, self._litellm.create, want, why)
+            deployments[newest] = live
+        elif differs(live, want):
+            self._change("updated", title, self._litellm.update, want)
         else:
-            steps.append((f"{name}: unchanged", None))
-    for identity, one in own.items():
-        name = one["model_name"]
-        if name in retired and name not in names:
-            steps.append((f"{name}: deleted", ("POST", "/model/delete", {"id": identity})))
-        elif name not in names:
-            problems.append(f"{name}: registered but neither declared nor retired; add it to retiredModels to remove it.")
-    if problems:
-        sys.exit("\n".join(problems))
-    return steps
+            self.unchanged += 1
+        # Also what an interrupted run replaced and did not delete.
+        self._delete(f"{title}: deleted, since it is replaced,", deployments.values())
+
+    def _change(self, kind, title, do, want, why=""):
+        self.changes.append(Step(kind, f"{title}: {why or kind}", do, want))
+
+    def _delete(self, line, deployments):
+        for one in deployments:
+            known = one["model_info"]["id"]
+            self.deletions.append(Step("deleted", f"{line} {known}", self._litellm.delete, known))
+
+    def gone(self):
+        """The retired models of which something is deleted."""
+        return sorted({IDENTITY.fullmatch(step.what)["model"] for step in self.deletions} - self._names)
+
+    def left_alone(self):
+        """The names of the models that others made."""
+        return sorted({one["model_name"] for one in self._foreign})
+
+
+def tell_of_keys(litellm, models):
+    """A line for each deleted model that keys still name. Their owners' portal says no word of it."""
+    try:
+        found, complete = litellm.keys_naming(models)
+    except OSError as error:
+        print(f"{', '.join(models)}: keys that still name them could not be counted ({error})")
+        return
+    for name, count in found.items():
+        if count or not complete:
+            least = "" if complete else "at least "
+            print(f"{name}: {least}{count} keys of LiteLLM still name it and will work again should the name return")
 
 
 def main():
-    folder = pathlib.Path(os.environ["DECLARED"])
-    declarations = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    started = time.monotonic()
+    litellm = LiteLLM(os.environ["LITELLM_URL"], os.environ["LITELLM_MASTER_KEY"])
+    files = sorted(pathlib.Path(os.environ["DECLARED"]).glob("*.json"))
+    declarations = [json.loads(file.read_text()) for file in files]
     retired = set(filter(None, os.environ["RETIRED"].split(",")))
     try:
-        for line, step in plan(registered(), declarations, retired):
-            if step:
-                call(*step)
-            print(line, flush=True)
+        plan = Plan(litellm, litellm.models(), declarations, retired)
+        if plan.problems:
+            # Perhaps somebody has just cleared them away, and this replica has not heard of it.
+            time.sleep(SETTLE_SECONDS)
+            plan = Plan(litellm, litellm.models(), declarations, retired)
+        if plan.problems:
+            print("\n".join(plan.problems), file=sys.stderr)
+            sys.exit(REFUSED)
+        # One after the other: LiteLLM reloads all its models at each write, so several at once are no faster.
+        for step in (*plan.changes, *plan.deletions):
+            step.do(step.what)
+            print(step.line, flush=True)
     except urllib.error.HTTPError as error:
         sys.exit(f"LiteLLM answered {error.code} to {error.url}: {error.read().decode(errors='replace')[:500]}")
     except OSError as error:
         sys.exit(f"LiteLLM at {os.environ['LITELLM_URL']} cannot be reached: {error}")
+    if gone := plan.gone():
+        tell_of_keys(litellm, gone)
+    if others := plan.left_alone():
+        print(f"made by hand and left alone: {', '.join(others)}")
+    count = Counter(step.kind for step in (*plan.changes, *plan.deletions))
+    done = ", ".join(f"{count[kind]} {kind}" for kind in ("created", "updated", "replaced", "deleted"))
+    spent = f"{litellm.calls} calls, {time.monotonic() - started:.1f} s"
+    print(f"{len(declarations)} declared models: {done}, {plan.unchanged} unchanged; {spent}")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,10 @@ class Builder:
         below = {each: self.key(each) for each in (*recipe.layers, *recipe.stage)}
         return rootfs.fingerprint() if name == rootfs.BASE else recipe.fingerprint(below)
 
+    def layers(self, name: str) -> list[Path]:
+        """The folders that an overlay mount makes a built image's filesystem of, uppermost first."""
+        return [self._folder(each) / "layer" for each in (name, *reversed(self._recipes[name].layers))]
+
     def _folder(self, name: str) -> Path:
         return self._root / f"{name}-{self.key(name)}"
 
