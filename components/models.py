@@ -123,7 +123,7 @@ class Models(ComponentResource):
             data={file: kube.file(file) for file in _SCRIPTS},
             opts=child,
         )
-        spec = jobs.job(scope, "models", _registration(args, account, carriers, script.metadata.name))
+        spec = jobs.job(scope, "models", _registration(args, account, carriers, script.metadata.name), patient=True)
         k8s.batch.v1.Job(
             f"{name}-registration",
             metadata=scope.job_meta("models"),

@@ -28,8 +28,9 @@ MARK = "litemaas-pulumi"
 IDENTITY = re.compile(rf"{MARK}-(?P<model>[^_]+)(_(?P<place>\d+))?(_r(?P<generation>\d+))?")
 NO_KEY = "none"
 SETTLE_SECONDS = 10
-# Tells the Job that another try would end the same.
+# EX_CONFIG of sysexits.h: somebody has to decide.
 REFUSED = 78
+PAUSES = (2, 5, 10)
 
 Step = namedtuple("Step", "kind line do what")
 
@@ -194,29 +195,47 @@ def tell_of_keys(litellm, models):
             print(f"{name}: {least}{count} keys of LiteLLM still name it and will work again should the name return")
 
 
+def reconcile(litellm, declarations, retired):
+    """The plan, carried out. Raises what LiteLLM's methods raise, and SystemExit at conflicts, before any write."""
+    plan = Plan(litellm, litellm.models(), declarations, retired)
+    if plan.problems:
+        # Perhaps somebody has just cleared them away, and this replica has not heard of it.
+        time.sleep(SETTLE_SECONDS)
+        plan = Plan(litellm, litellm.models(), declarations, retired)
+    if plan.problems:
+        print("\n".join(plan.problems), file=sys.stderr)
+        sys.exit(REFUSED)
+    # One after the other: LiteLLM reloads all its models at each write, so several at once are no faster.
+    for step in (*plan.changes, *plan.deletions):
+        step.do(step.what)
+        print(step.line, flush=True)
+    return plan
+
+
+def patiently(work):
+    """What ``work`` returns, tried again where LiteLLM is in trouble; the Job has one try. SystemExit with the reason."""
+    for pause in (*PAUSES, None):
+        try:
+            return work()
+        except urllib.error.HTTPError as error:
+            said, passing = error.read().decode(errors="replace")[:500], error.code >= 500
+            said = f"LiteLLM answered {error.code} to {error.url}: {said}"
+        except OSError as error:
+            # Who does not answer at all was waited for.
+            said, passing = f"LiteLLM at {os.environ['LITELLM_URL']} cannot be reached: {error}", False
+        if pause is None or not passing:
+            sys.exit(said)
+        print(f"{said}; once more in {pause} s", flush=True)
+        time.sleep(pause)
+
+
 def main():
     started = time.monotonic()
     litellm = LiteLLM(os.environ["LITELLM_URL"], os.environ["LITELLM_MASTER_KEY"])
     files = sorted(pathlib.Path(os.environ["DECLARED"]).glob("*.json"))
     declarations = [json.loads(file.read_text()) for file in files]
     retired = set(filter(None, os.environ["RETIRED"].split(",")))
-    try:
-        plan = Plan(litellm, litellm.models(), declarations, retired)
-        if plan.problems:
-            # Perhaps somebody has just cleared them away, and this replica has not heard of it.
-            time.sleep(SETTLE_SECONDS)
-            plan = Plan(litellm, litellm.models(), declarations, retired)
-        if plan.problems:
-            print("\n".join(plan.problems), file=sys.stderr)
-            sys.exit(REFUSED)
-        # One after the other: LiteLLM reloads all its models at each write, so several at once are no faster.
-        for step in (*plan.changes, *plan.deletions):
-            step.do(step.what)
-            print(step.line, flush=True)
-    except urllib.error.HTTPError as error:
-        sys.exit(f"LiteLLM answered {error.code} to {error.url}: {error.read().decode(errors='replace')[:500]}")
-    except OSError as error:
-        sys.exit(f"LiteLLM at {os.environ['LITELLM_URL']} cannot be reached: {error}")
+    plan = patiently(lambda: reconcile(litellm, declarations, retired))
     if gone := plan.gone():
         tell_of_keys(litellm, gone)
     if others := plan.left_alone():

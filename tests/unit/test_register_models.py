@@ -152,7 +152,7 @@ def refusal(run: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> li
     """The lines with which a run ends before any change."""
     with pytest.raises(SystemExit) as end:
         run()
-    assert end.value.code == 78, "the Job would try again"
+    assert end.value.code == 78
     return capsys.readouterr().err.splitlines()
 
 
@@ -492,6 +492,16 @@ def test_a_refused_change_says_what_litellm_answered(litellm, declare):
     litellm.fails["/model/new"] = 500
     with pytest.raises(SystemExit, match=r"LiteLLM answered 500 to .*/model/new: .*Failed"):
         declare(GRANITE)
+
+
+def test_a_change_that_fails_for_a_moment_is_tried_again(litellm, declare, script, monkeypatch):
+    litellm.fails["/model/new"] = 500
+    clock = types.SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: litellm.fails.clear())
+    monkeypatch.setattr(script, "time", clock)
+    failed, created = declare({**GRANITE, "tpm": None})
+    assert "LiteLLM answered 500" in failed
+    assert "once more in 2 s" in failed
+    assert created == "granite: created"
 
 
 def test_an_interrupted_run_is_finished_by_the_next(litellm, declare):
