@@ -104,8 +104,7 @@ class TemporaryKey:
                 self._post("/key/delete", {"key_aliases": [self._alias]})
             raise
         if answer.status != 200:
-            cause = "LiteLLM has another master key than this program gave it, or cannot write to its database"
-            raise Problem(answer.said(), cause, "look at the logs of deployment/litellm", final=answer.status in (401, 403))
+            raise Problem(answer.said(), "LiteLLM cannot write to its database", "look at the logs of deployment/litellm")
         self.key = answer.json()["key"]
         return f"{self._alias}, for 10 minutes"
 
