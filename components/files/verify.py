@@ -182,7 +182,10 @@ def main():
     env, form = os.environ, os.environ.get("FORMAT")
 
     def stop(*_):
-        # As an exception, so that a temporary key is deleted and the table printed.
+        # Once: whoever is impatient must not keep the temporary key from being deleted.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        # As an exception, so that the table is printed.
         sys.exit("stopped")
 
     signal.signal(signal.SIGTERM, stop)
@@ -194,7 +197,7 @@ def main():
         check(report, Installation(Client(env.get("ADDRESS")), env))
     except SystemExit:
         report.rows.append(Row("what is left", SKIPPED, "stopped from outside: the Job's time limit, its deletion, or Ctrl-C"))
-    print(report.as_json() if form == "json" else report.table(sys.maxsize if form else ROOM), flush=True)
+    print(report.as_json(portal=env["PORTAL_URL"], namespace=env["NAMESPACE"]) if form == "json" else report.table(sys.maxsize if form else ROOM), flush=True)
     # Not sys.exit, which would wait for models that do not answer.
     os._exit(1 if report.failed else 0)
 

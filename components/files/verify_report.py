@@ -112,12 +112,12 @@ class Report:
         """The names of all checks that did not succeed."""
         return [row.name for row in self.rows if row.state in BAD]
 
-    def as_json(self):
-        """All rows for programs."""
+    def as_json(self, **where):
+        """All rows for programs, of the installation ``where``."""
         rows = [
             {"check": row.name, "state": row.state, "seen": row.seen, "cause": row.cause, "do": row.todo} for row in self.rows
         ]
-        return json.dumps({"ok": not self.failed, "checks": rows}, indent=2)
+        return json.dumps({"ok": not self.failed, **where, "checks": rows}, indent=2)
 
     def table(self, room=ROOM):
         """All rows as text; if they are more lines than ``room``, what is well is folded into one."""

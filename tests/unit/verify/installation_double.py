@@ -168,7 +168,11 @@ class InstallationDouble:
             return say(200, {"status": "healthy", "db": "connected"})
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         if path.startswith(("/key/", "/model/", "/health")):
-            return self._master(request, path, query) if bearer == MASTER else refuse(401, f"Authentication Error: {bearer}")
+            return (
+                self._master(request, path, query)
+                if bearer == MASTER
+                else refuse(401, f"Authentication Error: {bearer}")
+            )
         if bearer not in self.keys.values():
             return refuse(401, f"Authentication Error, Invalid proxy server token passed. Received API Key = {bearer}")
         if path == "/v1/models":
@@ -184,7 +188,9 @@ class InstallationDouble:
         if path == "/model/info":
             return say(200, {"data": [entry for model in self.models for entry in self.entries(model)]})
         if path == "/health":
-            urls = [one["url"] for model in self.models if model["model"] == query["model"] for one in model["endpoints"]]
+            urls = [
+                one["url"] for model in self.models if model["model"] == query["model"] for one in model["endpoints"]
+            ]
             dead = [{"api_base": url, "error": self.dead[url]} for url in urls if url in self.dead]
             counts = {"healthy_count": len(urls) - len(dead), "unhealthy_count": len(dead)}
             healthy = [{"api_base": url} for url in urls if url not in self.dead]

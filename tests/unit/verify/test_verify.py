@@ -164,7 +164,10 @@ def test_what_a_version_of_the_portal_does_not_tell_is_no_failure(double, verify
     [
         (lambda _: [], "granite: nothing calls ibm/granite at http://granite.models"),
         (lambda one: one * 2, "granite: 2 entries, not 1"),
-        (lambda one: [*one, entry(one, "litellm_params", api_base="http://x/v1")], "calls go to ibm/granite at http://x"),
+        (
+            lambda one: [*one, entry(one, "litellm_params", api_base="http://x/v1")],
+            "calls go to ibm/granite at http://x",
+        ),
         (lambda one: [entry(one, "litellm_params", model="openai/granite")], "nothing calls ibm/granite at http"),
         (lambda one: [entry(one, "model_info", supports_embeddings=True)], "supports_embeddings is True, not False"),
     ],

@@ -101,7 +101,9 @@ def test_of_several_endpoints_a_dead_one_is_named_though_the_name_answers(verify
     with serving(served) as served.url:
         result = verify(served)
     assert result.failed == ["model granite"]
-    assert f"{len(dead)} of 2 endpoints do not answer: http://{dead[0]}/v1: Cannot connect" in result.state("model granite")
+    assert f"{len(dead)} of 2 endpoints do not answer: http://{dead[0]}/v1: Cannot connect" in result.state(
+        "model granite"
+    )
     assert f"nothing answers at http://{dead[0]}/v1" in result.advice("model granite")
 
 
@@ -171,8 +173,8 @@ def test_the_status_of_a_refused_call_tells_the_likely_cause(double, verify, sta
 
 
 def test_the_words_of_the_models_server_are_seen_without_litellms_around_them(double, verify):
-    text = "litellm.NotFoundError: NotFoundError: Hosted_vllmException - The model `x` does not exist.. Received Model Group=g"
-    double.faults[CHAT] = refuse(404, text)
+    text = "litellm.NotFoundError: NotFoundError: Hosted_vllmException - The model `x` does not exist."
+    double.faults[CHAT] = refuse(404, f"{text}. Received Model Group=granite\nAvailable Model Group Fallbacks=None")
     assert verify(double).state("model granite") == "FAILED: chat: 404 The model `x` does not exist."
 
 
