@@ -5,7 +5,7 @@ SANDBOX = $(PYTHON) -m sandbox
 CHECK = $(SANDBOX) run
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs down shell images status toolchain venv test test-unit test-engine e2e lint format bench requirements clean
+.PHONY: help up preview outputs verify down shell images status toolchain venv test test-unit test-engine e2e lint format bench requirements clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ preview: ## show what `make up` would change now; touches nothing
 
 outputs: ## print the stack's outputs: addresses, names
 	@$(SANDBOX) pulumi stack output
+
+verify: venv ## make the checks at the end of `make up` again, from here (CONTEXT=name: your cluster; ARGS="--model NAME")
+	@$(if $(CONTEXT),.venv/bin/python -m verification --context $(CONTEXT),$(SANDBOX) verify --) $(ARGS)
 
 down: ## destroy the deployment, stop the sandbox, leave nothing running (undo: make up)
 	@$(SANDBOX) destroy

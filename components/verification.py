@@ -11,10 +11,24 @@ from components.models import DECLARED, declared
 from components.trust import Trust, trusting
 from components.wiring import Target
 
-_SCRIPTS = ("verify.py", "verify_client.py", "verify_models.py", "verify_report.py")
-# It waits by itself. All of it has to fit into the Job's time limit, since then a pod that still runs is
-# deleted, and what it said with it: every check gets a little time to itself even when this is used up.
-_PART_OF_TIME_LIMIT = 4
+SCRIPTS = (
+    "verify.py",
+    "verify_advice.py",
+    "verify_catalogue.py",
+    "verify_client.py",
+    "verify_keys.py",
+    "verify_models.py",
+    "verify_report.py",
+)
+
+
+def _times(limit: int) -> dict[str, str]:
+    """How long it lets things settle, and when it stops asking and prints its table.
+
+    It waits by itself. All of it has to fit into the Job's time limit, since then a pod that still runs is
+    deleted, and what it said with it; the last fifth is for the pod's start and for the key's end.
+    """
+    return {"PATIENCE_SECONDS": str(limit // 4), "LIMIT_SECONDS": str(limit * 4 // 5)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +70,7 @@ class Verification(ComponentResource):
             f"{name}-scripts",
             metadata=scope.meta("verification"),
             immutable=True,
-            data={file: kube.file(file) for file in _SCRIPTS},
+            data={file: kube.file(file) for file in SCRIPTS},
             opts=child,
         )
         pod = _pod(args, self.revision, scripts.metadata.name, account)
@@ -86,7 +100,7 @@ def _pod(args: VerificationArgs, checked: Input[str], scripts: Input[str], accou
             "OAUTH_CALLBACK": args.oauth_callback,
             "NAMESPACE": args.scope.namespace,
             "DECLARED": DECLARED,
-            "PATIENCE_SECONDS": str(args.scope.timeout_seconds // _PART_OF_TIME_LIMIT),
+            **_times(args.scope.timeout_seconds),
             # Read by nobody: another value is another pod template, and that is another Job.
             "REVISION": checked,
             "HOME": "/tmp",

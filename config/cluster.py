@@ -35,12 +35,13 @@ class Answer(NamedTuple):
 class Cluster:
     """A connection to the API server of one kubeconfig context."""
 
-    def __init__(self, context: str | None = None) -> None:
+    def __init__(self, context: str | None = None, chosen_with: str = "`pulumi config set litemaas:context`") -> None:
         """Connects lazily.
 
-        ``context`` is a name in the kubeconfig (None: its current context). Raises
-        UnreachableError if there is no usable kubeconfig.
+        ``context`` is a name in the kubeconfig (None: its current context), ``chosen_with`` how an operator
+        chooses another. Raises UnreachableError if there is no usable kubeconfig.
         """
+        self._chosen_with = chosen_with
         path = os.environ.get("KUBECONFIG") or "~/.kube/config"
         try:
             single = KubeConfig.from_file(Path(path).expanduser()).get(context)
@@ -88,7 +89,7 @@ class Cluster:
             host = urlsplit(self.server).netloc
             msg = (
                 f"the API server {host} (context {self.context}) does not answer: {error}; check the "
-                "network and `oc whoami`, or choose another context with `pulumi config set litemaas:context`"
+                f"network and `oc whoami`, or choose another context with {self._chosen_with}"
             )
             raise UnreachableError(msg) from None
         if response.status_code == HTTPStatus.UNAUTHORIZED:

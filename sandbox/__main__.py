@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         ("env", _env, "print shell lines that point pulumi and kubectl at it", [shared]),
         ("deploy", _deploy, "everything from tools to outputs: `make up`", [shared]),
         ("pulumi", _pulumi, "a Pulumi command on the sandbox's stack", [shared]),
+        ("verify", _verify, "make the checks at the end of `up` from this machine: `make verify`", [shared]),
         ("destroy", _destroy, "destroy the stack, stop the sandbox: `make down`", [shared]),
         ("shell", _shell, "a shell on the sandbox", [shared]),
         ("reap", _reap, "stop every sandbox below a folder, for the end of a test run", []),
@@ -88,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--purge", action="store_true", help="also delete stored objects and stack state")
         if name == "reap":
             command.add_argument("folder", help="what their state folders lie in")
-        if name in {"pulumi", "run"}:
-            command.add_argument("rest", nargs=argparse.REMAINDER, help="its arguments")
+        if name in {"pulumi", "run", "verify"}:
+            command.add_argument("rest", nargs=argparse.REMAINDER, help="its arguments; -- before options")
     return parser
 
 
@@ -181,6 +182,10 @@ def _deploy(options: argparse.Namespace) -> int:
 
 def _pulumi(options: argparse.Namespace) -> int:
     return commands.pulumi(paths.state(options.state), *options.rest)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    return commands.verify(paths.state(options.state), *(one for one in options.rest if one != "--"))
 
 
 def _destroy(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ Standard library only up to the point where `.venv` exists; what needs more runs
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -130,6 +131,27 @@ def pulumi(state: Path, *arguments: str) -> int:
     run(["pulumi", "stack", "select", "--create", STACK], env)
     run(["pulumi", *arguments], env)
     return 0
+
+
+def verify(state: Path, *arguments: str) -> int:
+    """`make verify`: the checks at the end of `up`, from this machine.
+
+    Returns:
+        Their exit code: 0 all is well, 1 something failed, 2 nothing could be asked.
+    """
+    record = Record.load(state)
+    if record.nodes != "real":
+        why = "its pods are simulated, and nothing answers at its addresses" if record.started else "there is none"
+        print(
+            f"verification: not possible on the sandbox: {why}; `make up NODES=real` makes one on which it is, "
+            "`make verify CONTEXT=...` verifies a cluster of yours",
+            file=sys.stderr,
+        )
+        return 2
+    env = environment.build(state, ensure(lambda _: None), os.environ)
+    # Nothing on this machine knows the sandbox's domain; its router has the node's address.
+    command = [str(paths.VENV / "bin" / "python"), "-m", "verification", f"--address={Names(record.name).address}"]
+    return subprocess.run([*command, *arguments], cwd=paths.CHECKOUT, env=env, check=False).returncode
 
 
 def destroy(state: Path) -> int:

@@ -2,13 +2,17 @@
 
 import json
 import secrets
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from verify_report import SKIPPED, Problem, Row
+from verify_advice import advice, away, is_pause, says
+from verify_report import LEFT_OUT, SKIPPED, Problem, Row
 
 MODEL_SECONDS = 30
-AT_ONCE = 8
+# Each is another server's work. With 200 models that take a second for an answer, 8 at once would need 75 s.
+AT_ONCE = 32
+PROGRESS = 25
 # LiteLLM reserves what a call could cost, and refuses it where that exceeds the budget.
 LEAST_BUDGET = 0.05
 TOKENS = 16
@@ -33,11 +37,15 @@ KEY, WITHDRAWN = "temporary key", "key withdrawn"
 def check_models(report, site):
     """Adds a row for each model that is to be called, and those of the key."""
     called = [model for model in site.models if model["verify"] and model["serving"]]
+    for model in site.models:
+        if model not in called:
+            reason = "its server is scaled to zero" if model["verify"] else "verify: false"
+            report.rows.append(Row(_name(model), LEFT_OUT, reason))
     if not called:
         return
     temporary = TemporaryKey(site, called)
     try:
-        if report.check(KEY, temporary.make, "gateway answers"):
+        if report.check(KEY, temporary.make, "master key"):
             report.hide(temporary.key)
             report.rows += _rows(report, site, temporary.key, called)
         else:
@@ -53,9 +61,19 @@ def _name(model):
 
 def _rows(report, site, key, called):
     """The rows of all models, called side by side, so that slow ones do not add up."""
-    pool = ThreadPoolExecutor(AT_ONCE)
+
+    def row(model):
+        if not report.left:
+            return Row(_name(model), SKIPPED, "no time is left: models before it took all of it, see their rows")
+        return report.attempt(_name(model), Calls(report, site, key, model).all)
+
+    pool, rows = ThreadPoolExecutor(AT_ONCE), []
     try:
-        return list(pool.map(lambda model: report.attempt(_name(model), Calls(site, key, model).all), called))
+        for done in pool.map(row, called):
+            rows.append(done)
+            if not len(rows) % PROGRESS:
+                report.tell(f"models: {len(rows)} of {len(called)} done")
+        return rows
     finally:
         # Whoever stops this does not wait for answers; the key has to go first.
         pool.shutdown(wait=False, cancel_futures=True)
@@ -66,7 +84,6 @@ class TemporaryKey:
 
     def __init__(self, site, models):
         self._site, self._models = site, models
-        self._master = {"Authorization": f"Bearer {site.env['LITELLM_MASTER_KEY']}"}
         self._alias, self.key, self._deleted = "", "", False
 
     def make(self):
@@ -77,7 +94,7 @@ class TemporaryKey:
             "models": [model["model"] for model in self._models],
             "max_budget": budget,
             "duration": "10m",
-            "metadata": {"purpose": "verification at the end of pulumi up", "managed_by": "litemaas-pulumi"},
+            "metadata": {"purpose": "verification of the installation", "managed_by": "litemaas-pulumi"},
         }
         try:
             answer = self._post("/key/generate", body)
@@ -87,8 +104,7 @@ class TemporaryKey:
                 self._post("/key/delete", {"key_aliases": [self._alias]})
             raise
         if answer.status != 200:
-            cause = "LiteLLM has another master key than this program gave it, or cannot write to its database"
-            raise Problem(answer.said(), cause, "look at the logs of deployment/litellm", final=answer.status in (401, 403))
+            raise Problem(answer.said(), "LiteLLM cannot write to its database", "look at the logs of deployment/litellm")
         self.key = answer.json()["key"]
         return f"{self._alias}, for 10 minutes"
 
@@ -108,32 +124,54 @@ class TemporaryKey:
         raise Problem(f"{refused.status} with the deleted key", cause, todo)
 
     def _post(self, path, body):
-        return self._site.client.ask("POST", f"{self._site.gateway}{path}", body, self._master)
+        return self._site.client.ask("POST", f"{self._site.gateway}{path}", body, self._site.master)
 
 
 class Calls:
     """What one model is asked."""
 
-    def __init__(self, site, key, model):
-        self._site, self._model = site, model
+    def __init__(self, report, site, key, model):
+        self._report, self._site, self._model = report, site, model
         self._headers = {"Authorization": f"Bearer {key}"}
 
     def all(self):
         """What the model did. Raises Problem at the first thing it does not."""
+        # First, because LiteLLM may send the calls below to one endpoint, or to all but the dead one.
+        several = len(self._model["endpoints"])
+        done = [self._endpoints()] if several > 1 else []
         if self._model["embedding"]:
-            return self._embeds()
-        done = [self._answers(), self._streams()]
-        return ", ".join([*done, self._calls_tool()] if self._model["tools"] else done)
+            return ", ".join([self._embeds(), *done])
+        done = [self._answers(), self._streams(), *([self._calls_tool()] if self._model["tools"] else []), *done]
+        return ", ".join(done)
+
+    def _ask(self, what, method, path, body=None, headers=None):
+        # Half a second is for the answer that nobody gave.
+        seconds = max(0.5, min(MODEL_SECONDS, self._report.left))
+        try:
+            return self._site.client.ask(method, f"{self._site.gateway}{path}", body, headers or self._headers, seconds)
+        except Problem as problem:
+            raise Problem(f"{what}: {problem.seen}", *_lost(self._model, problem)) from None
+
+    def _endpoints(self):
+        """LiteLLM itself calls each of the endpoints: of a name, it would else choose one."""
+        path = f"/health?{urllib.parse.urlencode({'model': self._model['model']})}"
+        answer = self._ask("endpoints", "GET", path, headers=self._site.master)
+        # 503 where none of them is well.
+        if answer.status not in (200, 503) or "unhealthy_endpoints" not in answer.text:
+            raise Problem(f"endpoints: {answer.said()}", *advice(self._model, "endpoints", answer.status, answer.said()))
+        dead, total = answer.json()["unhealthy_endpoints"], len(self._model["endpoints"])
+        if dead:
+            errors = [f"{one.get('api_base')}: {says(str(one.get('error')))}" for one in dead]
+            seen = f"{len(dead)} of {total} endpoints do not answer: {'; '.join(errors)}"
+            raise Problem(seen, *away({**self._model, "endpoints": [{"url": one.get("api_base")} for one in dead]}))
+        return f"on each of {total} endpoints"
 
     def _post(self, what, path, body):
-        body = {"model": self._model["model"], **body}
-        try:
-            answer = self._site.client.ask("POST", f"{self._site.gateway}{path}", body, self._headers, MODEL_SECONDS)
-        except Problem as problem:
-            raise Problem(f"{what}: {problem.seen}", *_away(self._model)) from None
+        answer = self._ask(what, "POST", path, {"model": self._model["model"], **body})
         if answer.status != 200:
             # The failure before the pause says more.
-            raise Problem(f"{what}: {answer.said()}", *_advice(self._model, what, answer), echo=_is_pause(answer))
+            told = advice(self._model, what, answer.status, answer.said())
+            raise Problem(f"{what}: {says(answer.said())}", *told, echo=is_pause(answer.status, answer.text))
         return answer
 
     def _chat(self, what, tokens=TOKENS, **more):
@@ -143,7 +181,7 @@ class Calls:
 
     def _answers(self):
         if not self._chat("chat").json()["choices"][0]["message"]:
-            raise Problem("chat: an empty answer", *_away(self._model))
+            raise Problem("chat: an empty answer", *away(self._model))
         return "answers"
 
     def _streams(self):
@@ -169,43 +207,13 @@ class Calls:
         answer = self._post("embedding", "/v1/embeddings", {"input": QUESTION, "encoding_format": "float"})
         size = len(answer.json()["data"][0]["embedding"])
         if not size:
-            raise Problem("embedding: an empty vector", *_away(self._model))
+            raise Problem("embedding: an empty vector", *away(self._model))
         return f"embeds ({size} dimensions)"
 
 
-def _away(model):
-    host = _servers(model)
-    cause = f"nothing answers at {host}: a wrong endpoint, or a model that is scaled to zero or still loading"
-    return cause, f"oc get inferenceservice,pods -A | grep {model['model']}; write verify: false if it is meant to be away"
 
-
-def _servers(model):
-    """The addresses of a model, in words."""
-    return " or ".join(server["url"] for server in model["endpoints"])
-
-
-def _is_pause(answer):
-    """After a failure LiteLLM does not call a model for some seconds."""
-    return answer.status == 429 and "No deployments available" in answer.text
-
-
-def _advice(model, what, answer):
-    """Likely cause and cure of an error, by status: LiteLLM passes on that of the model's server."""
-    name, endpoint = model["model"], _servers(model)
-    if answer.status == 404:
-        cause = f"its server knows no model {model['endpoints'][0]['served_name']}, or its API is not at {endpoint}"
-        return cause, f"curl {endpoint}/models in the cluster; compare servedName and endpoint of {name}"
-    if answer.status in (401, 403):
-        cause = "its server asks for a key, and LiteLLM has none for it"
-        return cause, "let it take calls from this namespace without a key, or write verify: false"
-    if _is_pause(answer):
-        return "LiteLLM pauses it, because calls before this one failed", "look at the logs of deployment/litellm"
-    if answer.status in (422, 429):
-        return "its rate limits (tpm, rpm) are used up or too small for three calls", f"raise tpm and rpm of {name}"
-    if answer.status == 400 and what == "tool call":
-        cause = "its server takes no tools: vLLM needs --enable-auto-tool-choice and --tool-call-parser"
-        return cause, f"start it with both, or write tools: false for {name}"
-    if answer.status == 400:
-        cause = "its server takes no such request: another kind of model, or LiteLLM does not know it yet"
-        return cause, f"compare embedding and contextLength of {name} with what is served"
-    return _away(model)
+def _lost(model, problem):
+    """Why a call got no answer at all: mostly the gateway's fault, which has no other row by now."""
+    if "within" in problem.seen:
+        return away(model)
+    return problem.cause, problem.todo

@@ -51,6 +51,9 @@ def serving(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = Non
             """Tests read what the double recorded, not its log."""
 
     class Server(ThreadingHTTPServer):
+        # Of connections that wait; the default of five refuses who calls side by side.
+        request_queue_size = 128
+
         def handle_error(self, request, client_address):
             """A client that does not like the certificate goes away; faults of the double are news."""
             if not isinstance(sys.exc_info()[1], OSError):

@@ -65,7 +65,7 @@ def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
         declared.mkdir(exist_ok=True)
         for model in double.models:
             (declared / f"{model['model']}.json").write_text(json.dumps(model))
-        places = {"DECLARED": str(declared), "PATIENCE_SECONDS": str(patience)}
+        places = {"DECLARED": str(declared), "PATIENCE_SECONDS": str(patience), "LIMIT_SECONDS": "120"}
         return subprocess.Popen(
             [sys.executable, "-B", str(FILES / "verify.py")],
             env={**double.environment(), **places, **changed},

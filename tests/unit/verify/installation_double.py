@@ -27,6 +27,12 @@ def refuse(status: int, message: str) -> Reply:
     return say(status, {"error": {"message": message, "type": "x", "param": None, "code": str(status)}})
 
 
+def portal_key(owner: str, *models: str, **more: Any) -> dict[str, Any]:
+    """A key of somebody's, as LiteLLM lists those that the portal made."""
+    metadata = {"created_by": "litemaas", "model_count": len(models)}
+    return {"key_alias": f"{owner}_5eed5eed", "models": list(models), "metadata": metadata, "blocked": None, **more}
+
+
 class InstallationDouble:
     """A test double of a deployed installation, good unless told otherwise.
 
@@ -38,7 +44,9 @@ class InstallationDouble:
         self.faults: dict[str, Fault] = {}
         self.requests: list[Request] = []
         self.keys: dict[str, str] = {}
+        self.portal_keys: list[dict[str, Any]] = [portal_key("bob", "granite")]
         self.made: list[dict[str, Any]] = []
+        self.dead: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
     def environment(self) -> dict[str, str]:
@@ -93,9 +101,23 @@ class InstallationDouble:
             "outputCostPerToken": model["output_price"],
             "supportsFunctionCalling": model["tools"],
             "supportsVision": model["vision"],
+            "supportsEmbeddings": model["embedding"],
+            "restrictedAccess": model["restricted"],
             "isActive": True,
         }
         return {key: value for key, value in shown.items() if value != 0}
+
+    def entries(self, model: dict[str, Any]) -> list[dict[str, Any]]:
+        """A model as LiteLLM has it: an entry for each endpoint."""
+        info = {"db_model": True, "supports_embeddings": model["embedding"]}
+        return [
+            {
+                "model_name": model["model"],
+                "litellm_params": {"model": f"hosted_vllm/{one['served_name']}", "api_base": one["url"]},
+                "model_info": info | {"id": f"{model['model']}-{number}"},
+            }
+            for number, one in enumerate(model["endpoints"])
+        ]
 
     def _portal(self, request: Request, path: str, query: dict[str, str]) -> Reply:
         pages = int(query.get("page", 1)), int(query.get("limit", 20))
@@ -141,12 +163,16 @@ class InstallationDouble:
             return say(400, {"error": "unauthorized_client", "error_description": "The client is not known."})
         return 302, b"", {"Location": f"/login?{urllib.parse.urlencode({'then': request.path})}"}
 
-    def _gateway(self, request: Request, path: str, _query: dict[str, str]) -> Reply:
+    def _gateway(self, request: Request, path: str, query: dict[str, str]) -> Reply:
         if path == "/health/readiness":
             return say(200, {"status": "healthy", "db": "connected"})
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if path.startswith("/key/"):
-            return self._key(request, path) if bearer == MASTER else refuse(401, f"Authentication Error: {bearer}")
+        if path.startswith(("/key/", "/model/", "/health")):
+            return (
+                self._master(request, path, query)
+                if bearer == MASTER
+                else refuse(401, f"Authentication Error: {bearer}")
+            )
         if bearer not in self.keys.values():
             return refuse(401, f"Authentication Error, Invalid proxy server token passed. Received API Key = {bearer}")
         if path == "/v1/models":
@@ -155,6 +181,30 @@ class InstallationDouble:
         if body["model"] not in self.made[-1]["models"]:
             return refuse(403, "key_model_access_denied")
         return self._embedding() if path == "/v1/embeddings" else self._chat(body)
+
+    def _master(self, request: Request, path: str, query: dict[str, str]) -> Reply:
+        if path == "/key/list":
+            return self._key_list(int(query["page"]), int(query["size"]))
+        if path == "/model/info":
+            return say(200, {"data": [entry for model in self.models for entry in self.entries(model)]})
+        if path == "/health":
+            urls = [
+                one["url"] for model in self.models if model["model"] == query["model"] for one in model["endpoints"]
+            ]
+            dead = [{"api_base": url, "error": self.dead[url]} for url in urls if url in self.dead]
+            counts = {"healthy_count": len(urls) - len(dead), "unhealthy_count": len(dead)}
+            healthy = [{"api_base": url} for url in urls if url not in self.dead]
+            # As 1.108.7 does it; 1.81 answers 200 in any case.
+            status = 200 if counts["healthy_count"] else 503
+            return say(status, {"healthy_endpoints": healthy, "unhealthy_endpoints": dead, **counts})
+        return self._key(request, path)
+
+    def _key_list(self, page: int, size: int) -> Reply:
+        if size > 100:
+            return refuse(422, "size: Input should be less than or equal to 100")
+        shown, total = self.portal_keys[(page - 1) * size : page * size], len(self.portal_keys)
+        pages = -(-total // size)
+        return say(200, {"keys": shown, "total_count": total, "current_page": page, "total_pages": pages})
 
     def _key(self, request: Request, path: str) -> Reply:
         body = request.json()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.http_double import serving
-from tests.unit.verify.installation_double import GRANITE, STATE, InstallationDouble, refuse, say
+from tests.unit.verify.installation_double import GRANITE, STATE, InstallationDouble, portal_key, refuse, say
 
 PORTAL, GATEWAY = "/portal/api/v1", "/gateway"
 
@@ -11,9 +11,9 @@ PORTAL, GATEWAY = "/portal/api/v1", "/gateway"
 def test_a_good_installation_passes_and_every_check_is_in_the_table(double, verify):
     result = verify(double)
     assert result.code == 0, result.said
-    assert [line.split()[0] for line in result.table[:-1]] == ["ok"] * 14
-    assert result.table[-1] == "all 14 checks passed"
-    assert len(result.said.splitlines()) <= 25, "what the failure hook shows of a log"
+    assert [line.split()[0] for line in result.table[:-1]] == ["ok"] * 17
+    assert result.table[-1] == "all 17 checks passed"
+    assert len(result.said.splitlines()) <= 28, "what the failure hook shows of a log"
 
 
 def test_models_are_optional(verify):
@@ -128,6 +128,7 @@ def test_a_login_form_without_a_redirect_is_good(double, verify):
         ("outputCostPerToken", None, "granite: outputCostPerToken is None, not 2e-06"),
         ("supportsFunctionCalling", False, "granite: supportsFunctionCalling is False, not True"),
         ("supportsVision", True, "granite: supportsVision is True, not False"),
+        ("supportsEmbeddings", True, "granite: supportsEmbeddings is True, not False"),
     ],
 )
 def test_a_model_that_the_portal_shows_otherwise_than_declared_fails(double, verify, key, value, seen):
@@ -141,6 +142,67 @@ def test_a_model_that_the_portal_shows_otherwise_than_declared_fails(double, ver
 def test_a_model_that_the_portal_does_not_show_fails(double, verify):
     double.faults[f"{PORTAL}/models"] = say(200, {"data": [], "pagination": {"totalPages": 0}})
     assert verify(double).state("models in the portal") == "FAILED: e5 is missing; granite is missing"
+
+
+def test_a_restricted_model_has_to_be_shown_so_and_an_open_one_may_be_restricted_later(double, verify):
+    double.models[0] = GRANITE | {"restricted": True}
+    usual = double.published
+    double.published = lambda model: usual(model) | {"restrictedAccess": model["embedding"]}
+    result = verify(double)
+    assert result.state("models in the portal") == "FAILED: granite: restrictedAccess is False, not True"
+
+
+def test_what_a_version_of_the_portal_does_not_tell_is_no_failure(double, verify):
+    usual = double.published
+    untold = {"supportsEmbeddings", "restrictedAccess"}
+    double.published = lambda model: {key: value for key, value in usual(model).items() if key not in untold}
+    assert verify(double).code == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "seen"),
+    [
+        (lambda _: [], "granite: nothing calls ibm/granite at http://granite.models"),
+        (lambda one: one * 2, "granite: 2 entries, not 1"),
+        (
+            lambda one: [*one, entry(one, "litellm_params", api_base="http://x/v1")],
+            "calls go to ibm/granite at http://x",
+        ),
+        (lambda one: [entry(one, "litellm_params", model="openai/granite")], "nothing calls ibm/granite at http"),
+        (lambda one: [entry(one, "model_info", supports_embeddings=True)], "supports_embeddings is True, not False"),
+    ],
+    ids=["missing", "twice", "a foreign one", "edited in the portal", "another kind"],
+)
+def test_what_litellm_has_besides_what_is_declared_is_named(double, verify, changed, seen):
+    usual = double.entries
+    double.entries = lambda model: changed(usual(model)) if model is GRANITE else usual(model)
+    result = verify(double)
+    assert seen in result.state("models in the gateway")
+    assert result.failed == ["models in the gateway"]
+
+
+def entry(usual, part, **changed):
+    return usual[0] | {part: usual[0][part] | changed}
+
+
+def test_keys_of_the_portal_that_open_every_model_are_counted_and_named(double, verify):
+    double.portal_keys += [
+        portal_key("carol"),
+        portal_key("dave", blocked=True),
+        {"key_alias": "an administrator's", "models": [], "metadata": {}},
+        {"key_alias": None, "models": [], "metadata": None},
+    ]
+    result = verify(double)
+    assert result.failed == ["keys of the portal"]
+    assert result.state("keys of the portal") == "FAILED: 1 of 3 have an empty list of models: carol_5eed5eed"
+    assert "/key/block" in result.advice("keys of the portal")
+
+
+def test_all_pages_of_litellms_keys_are_read(double, verify):
+    double.portal_keys = [portal_key(f"user{number}", *(["granite"] if number < 150 else [])) for number in range(201)]
+    result = verify(double)
+    assert "51 of 201 have an empty list" in result.state("keys of the portal")
+    assert "and 46 more" in result.state("keys of the portal")
 
 
 def test_prices_are_compared_as_exactly_as_the_portal_keeps_them(double, verify):

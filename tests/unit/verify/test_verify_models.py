@@ -66,12 +66,57 @@ def test_the_budget_covers_what_an_expensive_model_could_cost(verify):
     assert served.made[0]["max_budget"] > 0.002 * (16 + 16 + 256)
 
 
-def test_a_model_that_is_away_on_purpose_is_named_and_not_called(double, verify):
-    double.models.append(GRANITE | {"model": "away", "verify": False})
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [({"verify": False}, "verify: false"), ({"serving": False}, "its server is scaled to zero")],
+)
+def test_a_model_that_is_away_on_purpose_is_named_with_the_reason_and_not_called(double, verify, changed, reason):
+    double.models.append(GRANITE | {"model": "away", **changed})
     result = verify(double)
-    assert result.state("models in the portal") == "ok: 3 of 3 as declared; not called (verify: false): away"
-    assert "model away" not in result.said
+    assert result.code == 0, result.said
+    assert result.state("models in the portal") == "ok: 3 of 3 as declared"
+    assert result.state("model away") == f"left out: {reason}"
+    assert result.table[-1] == "all 17 checks passed; 1 left out"
     assert "away" not in {one.json()["model"] for one in double.called(CHAT)}
+    assert "away" not in double.made[0]["models"]
+
+
+def test_where_no_model_is_to_be_called_no_key_is_made(verify):
+    served = InstallationDouble(GRANITE | {"serving": False})
+    with serving(served) as served.url:
+        result = verify(served)
+    assert result.code == 0, result.said
+    assert served.made == []
+
+
+def several(*hosts: str) -> dict:
+    endpoint = GRANITE["endpoints"][0]
+    return GRANITE | {"endpoints": [endpoint | {"url": f"http://{host}/v1"} for host in hosts]}
+
+
+@pytest.mark.parametrize("dead", [("b",), ("a", "b")])
+def test_of_several_endpoints_a_dead_one_is_named_though_the_name_answers(verify, dead):
+    served = InstallationDouble(several("a", "b"))
+    served.dead = {f"http://{host}/v1": "litellm.InternalServerError: Cannot connect to host" for host in dead}
+    with serving(served) as served.url:
+        result = verify(served)
+    assert result.failed == ["model granite"]
+    assert f"{len(dead)} of 2 endpoints do not answer: http://{dead[0]}/v1: Cannot connect" in result.state(
+        "model granite"
+    )
+    assert f"nothing answers at http://{dead[0]}/v1" in result.advice("model granite")
+
+
+def test_several_endpoints_that_all_answer_are_said(verify):
+    served = InstallationDouble(several("a", "b"))
+    with serving(served) as served.url:
+        result = verify(served)
+    assert result.state("model granite") == "ok: answers, streams, calls tools, on each of 2 endpoints"
+
+
+def test_one_endpoint_is_not_called_once_more(double, verify):
+    verify(double)
+    assert double.called(f"{GATEWAY}/health") == []
 
 
 def test_a_model_whose_server_is_scaled_to_zero_is_named_and_not_called(double, verify):
@@ -103,20 +148,34 @@ def test_the_key_is_deleted_when_a_model_fails_too(double, verify, what):
     ("status", "text", "advice"),
     [
         (500, "Connection error.", "scaled to zero"),
+        (500, "Cannot connect to host granite:8080 [Name or service not known]", "does not resolve"),
+        (500, "Cannot connect to host: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "does not trust"),
         (503, "no healthy upstream", "nothing answers at http://granite.models"),
-        (404, "The model `x` does not exist.", "knows no model ibm/granite"),
-        (401, "Unauthorized", "asks for a key"),
+        (503, "<html><h1>Application is not available</h1>", "no ready LiteLLM pod"),
+        (504, "<html><body><h1>504 Gateway Time-out</h1>", "the Route gave up"),
+        (404, "Hosted_vllmException - The model `x` does not exist.", "knows no model ibm/granite"),
+        (404, "Hosted_vllmException - Not Found", "no OpenAI API is at http://granite.models"),
+        (401, "litellm.AuthenticationError: Hosted_vllmException - Unauthorized", "refuses the API key"),
+        (401, "Authentication Error, Invalid proxy server token passed", "refuses the temporary key"),
+        (403, "key_model_access_denied", "does not know the model under this name"),
         (429, "Rate limit reached for requests per minute", "rate limits"),
         (429, "No deployments available for selected model, Try again in 5 seconds", "pauses it"),
-        (422, "budget_exceeded", "rate limits"),
+        (422, "budget_exceeded", "temporary key's budget"),
+        (400, "This model's maximum context length is 8 tokens.", "a smaller context than declared"),
         (400, "Invalid model name passed in", "LiteLLM does not know it yet"),
     ],
 )
 def test_the_status_of_a_refused_call_tells_the_likely_cause(double, verify, status, text, advice):
-    double.faults[CHAT] = refuse(status, text)
+    double.faults[CHAT] = (status, text.encode()) if text.startswith("<") else refuse(status, text)
     result = verify(double)
-    assert result.state("model granite") == f"FAILED: chat: {status} {text}"
+    assert result.state("model granite").startswith(f"FAILED: chat: {status} ")
     assert advice in result.advice("model granite")
+
+
+def test_the_words_of_the_models_server_are_seen_without_litellms_around_them(double, verify):
+    text = "litellm.NotFoundError: NotFoundError: Hosted_vllmException - The model `x` does not exist."
+    double.faults[CHAT] = refuse(404, f"{text}. Received Model Group=granite\nAvailable Model Group Fallbacks=None")
+    assert verify(double).state("model granite") == "FAILED: chat: 404 The model `x` does not exist."
 
 
 def test_a_server_that_refuses_tools_is_told_from_one_that_is_away(double, verify):
@@ -177,9 +236,10 @@ def test_a_key_that_cannot_be_deleted_fails_and_its_alias_is_named(double, verif
 
 def test_a_refused_master_key_is_said_at_once(double, verify):
     result = verify(double, patience=30, LITELLM_MASTER_KEY="sk-another-sentinel")
-    assert result.failed == ["temporary key"]
-    assert "another master key" in result.advice("temporary key")
+    assert result.failed == ["master key"]
+    assert "another master key" in result.advice("master key")
     assert result.state("model granite") == "not tried: needs: temporary key"
+    assert result.state("keys of the portal") == "not tried: needs: master key"
     assert double.called(f"{GATEWAY}/key/delete") == []
 
 
@@ -210,8 +270,8 @@ def test_the_pause_that_litellm_makes_after_a_failure_does_not_hide_the_failure(
 
 def test_models_are_called_side_by_side(verify):
     """A barrier of all of them: one after the other would never get past it."""
-    served = InstallationDouble(*(E5 | {"model": f"e{number}"} for number in range(8)))
-    together = threading.Barrier(8)
+    served = InstallationDouble(*(E5 | {"model": f"e{number}"} for number in range(32)))
+    together = threading.Barrier(32)
 
     def meet(_: Request) -> None:
         together.wait(20)

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -25,7 +26,7 @@ def test_several_failures_are_all_reported(double, verify):
     result = verify(double)
     assert result.failed == ["portal data", "guard of the API", "model sync", "model granite"]
     assert result.state("models in the portal") == "not tried: needs: model sync"
-    assert result.table[-1] == "5 of 14 checks failed or could not be tried"
+    assert result.table[-1] == "5 of 17 checks failed or could not be tried"
 
 
 def test_nothing_at_all_still_ends_in_a_table(verify, free_port):
@@ -35,7 +36,7 @@ def test_nothing_at_all_still_ends_in_a_table(verify, free_port):
     assert result.code == 1
     assert result.failed == ["portal answers", "guard of the portal", "guard of the API", "gateway answers"]
     assert "cannot be reached" in result.state("portal answers")
-    assert len(result.table) <= 25
+    assert len(result.table) <= 28
 
 
 @pytest.fixture
@@ -98,11 +99,47 @@ def test_many_failures_fit_into_what_is_shown_of_a_log(verify):
     with serving(served) as served.url:
         result = verify(served)
     assert result.code == 1
-    assert len(result.table) <= 25, result.said
+    assert len(result.table) <= 28, result.said
     for model in served.models:
         assert model["model"] in "\n".join(result.table)
-    assert "ok         11: portal answers, portal data" in result.table[0]
-    assert result.table[-1] == "13 of 24 checks failed or could not be tried"
+    assert "ok         14: portal answers, portal data" in result.table[0]
+    assert result.table[-1] == "13 of 27 checks failed or could not be tried"
+
+
+def test_a_run_that_reaches_its_limit_still_ends_in_a_table_and_takes_its_key_back(verify):
+    """Behind the limit the Job's pod is deleted, and with it what it said."""
+    served = InstallationDouble(*(GRANITE | {"model": f"model-{number:03}"} for number in range(100)))
+    go = threading.Event()
+    served.faults[CHAT] = lambda _: after_all(go)
+    with serving(served) as served.url:
+        started = time.monotonic()
+        result = verify(served, LIMIT_SECONDS="3")
+        seconds = time.monotonic() - started
+        go.set()
+    assert seconds < 8
+    assert result.code == 1
+    assert "did not answer within" in result.said
+    assert "not tried  " in result.said
+    assert served.keys == {}
+
+
+def after_all(go: threading.Event) -> None:
+    """The usual answer, when nobody waits for it any more."""
+    go.wait(20)
+
+
+def test_two_hundred_models_are_checked_in_seconds_though_each_takes_its_time(verify):
+    """One after the other the answers alone would take a minute; with a second for each, it was 20 s and not 600."""
+    served = InstallationDouble(*(GRANITE | {"model": f"model-{number:03}"} for number in range(200)))
+    served.faults[CHAT] = lambda _: time.sleep(0.1)
+    with serving(served) as served.url:
+        started = time.monotonic()
+        result = verify(served)
+        seconds = time.monotonic() - started
+    assert result.code == 0, result.said
+    assert "models: 200 of 200 done" in result.said
+    assert len(result.table) <= 28
+    assert seconds < 30
 
 
 def test_a_stopped_run_takes_its_key_back_and_says_how_far_it_came(double, start):
