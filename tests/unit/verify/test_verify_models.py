@@ -119,13 +119,6 @@ def test_one_endpoint_is_not_called_once_more(double, verify):
     assert double.called(f"{GATEWAY}/health") == []
 
 
-def test_a_model_whose_server_is_scaled_to_zero_is_named_and_not_called(double, verify):
-    double.models.append(GRANITE | {"model": "asleep", "serving": False})
-    result = verify(double)
-    assert result.state("models in the portal") == "ok: 3 of 3 as declared; not called (scaled to zero): asleep"
-    assert "asleep" not in {one.json()["model"] for one in double.called(CHAT)}
-
-
 def test_the_key_is_deleted_and_tried_once_more(double, verify):
     result = verify(double)
     assert result.state("key withdrawn") == "ok: deleted, and refused since"
