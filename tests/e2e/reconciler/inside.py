@@ -5,7 +5,6 @@ Standard input holds JSON: ``lower`` (the image's layers, uppermost first), ``sc
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ def mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def main() -> None:
+def main() -> int:
     job = json.load(sys.stdin)
     folders = {name: Path(job["scratch"], name) for name in ("upper", "work", "root")}
     for each in folders.values():
@@ -34,8 +33,10 @@ def main() -> None:
         file = root / name.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    os.execvpe("chroot", ["chroot", f"--userspec={USER}", str(root), *job["command"]], job["env"])  # noqa: S606
+    # Not in this process's place: it has to stay root, for who changes his user outlives his parent.
+    command = ["chroot", f"--userspec={USER}", str(root), *job["command"]]
+    return subprocess.run(command, env=job["env"], stdin=subprocess.DEVNULL, check=False).returncode
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

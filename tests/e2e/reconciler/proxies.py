@@ -84,6 +84,7 @@ class Installation:
     def __init__(self, stack: ExitStack, server: postgres.Server) -> None:
         """Build the image if need be, and migrate with the file that pods do it with."""
         self._stack, self.server = stack, server
+        self.replicas: list[Gateway] = []
         builder = Builder({each.name: each for each in catalogue.RECIPES}, print)
         builder.build(["litellm"])
         self._layers = [str(each) for each in builder.layers("litellm")]
@@ -109,6 +110,7 @@ class Installation:
                 raise RuntimeError("LiteLLM did not get ready")
             time.sleep(0.5)
         gateway.url = self._stack.enter_context(serving(gateway.pass_on))
+        self.replicas.append(gateway)
         return gateway
 
     def stored(self) -> dict[str, dict[str, Any]]:
@@ -156,8 +158,18 @@ def is_ready(gateway: Gateway) -> bool:
         return False
 
 
+def is_listening(gateway: Gateway) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(gateway.address.rpartition(":")[2]))) == 0
+
+
 @contextmanager
 def installation() -> Iterator[Installation]:
     """PostgreSQL and a migrated database; nothing is left of it."""
     with ExitStack() as stack:
-        yield Installation(stack, stack.enter_context(postgres.running()))
+        made = Installation(stack, stack.enter_context(postgres.running()))
+        yield made
+    until = time.monotonic() + 5
+    while left := [each.address for each in made.replicas if is_listening(each)]:
+        assert time.monotonic() < until, f"still there: {left}"
+        time.sleep(0.1)
