@@ -14,7 +14,7 @@ CAUSES = (
         None,
         r"Name or service not known|name resolution|nodename nor servname|getaddrinfo|ENOTFOUND",
         "the name in {url} does not resolve: a typing error in the endpoint, or its Service is gone",
-        "oc get services -A | grep the Service's name; compare endpoint of {name}",
+        "oc get services -A shows what there is; compare endpoint of {name}",
     ),
     (
         404,
@@ -40,8 +40,18 @@ CAUSES = (
         "LiteLLM refuses the temporary key on some replica: they do not share their database or cache",
         "look at redis and at the logs of deployment/litellm",
     ),
-    (403, r"key_model_access", "LiteLLM does not know the model under this name yet, or under another", "run it again; compare `oc logs job` of the models' registration"),
-    (403, r"", "its server, or a proxy before it, lets LiteLLM not in", "let it take calls from this namespace; compare apiKey of {name}"),
+    (
+        403,
+        r"key_model_access",
+        "LiteLLM does not know the model under this name yet, or any more",
+        "look at the row of the models in the gateway; `pulumi up --refresh` registers them again",
+    ),
+    (
+        403,
+        r"",
+        "its server, or a proxy before it, does not let LiteLLM in",
+        "let it take calls from this namespace; compare apiKey of {name}",
+    ),
     (
         429,
         r"No deployments available",
@@ -49,7 +59,12 @@ CAUSES = (
         "look at the logs of deployment/litellm",
     ),
     (429, r"", "its rate limits (tpm, rpm) are used up or too small for three calls", "raise tpm and rpm of {name}"),
-    (422, r"budget", "what three calls could cost exceeds the temporary key's budget", "compare the prices of {name}: they are per token"),
+    (
+        422,
+        r"budget",
+        "what three calls could cost exceeds the temporary key's budget",
+        "compare the prices of {name}: they are per token, not per million",
+    ),
     (
         400,
         r"tool.choice|tool-call-parser|tools?\b.{0,40}not support",
@@ -61,6 +76,12 @@ CAUSES = (
         r"context.?length|ContextWindow|max_model_len|maximum context",
         "its server has a smaller context than declared",
         "compare contextLength of {name} with --max-model-len of its server",
+    ),
+    (
+        400,
+        r"does not support (Embeddings|Chat|Completions)",
+        "its server has another kind of model than declared",
+        "compare embedding of {name} with what is served",
     ),
     (
         400,
@@ -110,6 +131,8 @@ def is_pause(status, text):
 
 
 def says(text):
-    """An error of LiteLLM without its own classes before it and its traces behind it, in which the words would drown."""
-    text = re.split(r"\bstack trace:|Traceback \(|\. ?Received Model Group=", text)[0]
-    return re.sub(r"\b(?:litellm\.)?\w*(?:Error|Exception)\b(?: - |: ?)", "", text).strip() or text
+    """An error of LiteLLM less what it puts before and behind the server's words, which would drown in it."""
+    text = re.split(r"\s+LiteLLM: model group|\bstack trace:|Traceback \(|\. ?Received Model Group=", text)[0]
+    text = re.sub(r"\b(?:litellm\.)?\w*(?:Error|Exception)\b(?: - |: ?)| ssl:(?:<[^>]*>|\w+)", "", text)
+    # The server's answer as it came.
+    return re.sub(r'\{"error": ?\{"message": ?"(.*?)", ?"type".*', r"\1", text).strip() or text

@@ -155,6 +155,7 @@ def test_the_key_is_deleted_when_a_model_fails_too(double, verify, what):
         (429, "No deployments available for selected model, Try again in 5 seconds", "pauses it"),
         (422, "budget_exceeded", "temporary key's budget"),
         (400, "This model's maximum context length is 8 tokens.", "a smaller context than declared"),
+        (400, "The model does not support Embeddings API", "another kind of model than declared"),
         (400, "Invalid model name passed in", "LiteLLM does not know it yet"),
     ],
 )
@@ -165,10 +166,27 @@ def test_the_status_of_a_refused_call_tells_the_likely_cause(double, verify, sta
     assert advice in result.advice("model granite")
 
 
-def test_the_words_of_the_models_server_are_seen_without_litellms_around_them(double, verify):
-    text = "litellm.NotFoundError: NotFoundError: Hosted_vllmException - The model `x` does not exist."
-    double.faults[CHAT] = refuse(404, f"{text}. Received Model Group=granite\nAvailable Model Group Fallbacks=None")
-    assert verify(double).state("model granite") == "FAILED: chat: 404 The model `x` does not exist."
+LITELLM = "litellm.NotFoundError: NotFoundError: Hosted_vllmException - "
+NO_FALLBACK = "\nLiteLLM: model group 'granite' failed with the error above. No fallback was attempted."
+UNKNOWN = "The model `x` does not exist."
+BODY = f'{{"error": {{"message": "{UNKNOWN}", "type": "NotFoundError", "param": null, "code": 404}}}}'
+REFUSED = "[Connect call failed ('REDACTED', 4599)]"
+TLS = "ssl:<ssl.SSLContext object at 0x7fbc2fe7ca70>"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (f"{LITELLM}{UNKNOWN}. Received Model Group=granite\nAvailable Model Group Fallbacks=None", UNKNOWN),
+        (f"{LITELLM}{BODY}{NO_FALLBACK}", UNKNOWN),
+        (f"{LITELLM}Cannot connect to host x:4599 {TLS} {REFUSED}", f"Cannot connect to host x:4599 {REFUSED}"),
+        ("litellm.Timeout", "litellm.Timeout"),
+    ],
+)
+def test_the_words_of_the_models_server_are_seen_without_litellms_around_them(double, verify, text, seen):
+    """As LiteLLM 1.108.7 puts them."""
+    double.faults[CHAT] = refuse(500, text)
+    assert verify(double).state("model granite") == f"FAILED: chat: 500 {seen}"
 
 
 def test_a_server_that_refuses_tools_is_told_from_one_that_is_away(double, verify):

@@ -44,6 +44,15 @@ test("a model shows its context, prices and backend to anybody", async () => {
   );
 });
 
+test("an embedding model shows that it is one, by either name of the flag", async () => {
+  await register("granite", "e5", "old-e5");
+  Object.assign(gateway.models[1].model_info, { supports_embeddings: true, supports_function_calling: false });
+  Object.assign(gateway.models[2].model_info, { supports_embedding: true });
+  await one.sync();
+  const shown = (await call("GET", "/models")).json.data.map((each) => [each.id, each.supportsEmbeddings, each.restrictedAccess]);
+  assert.deepEqual(shown, [["e5", true, false], ["granite", false, false], ["old-e5", true, false]]);
+});
+
 test("the timer finds new models by itself", async () => {
   await register("granite", "mistral", "devstral");
   await until(async () => (await listed()).includes("devstral"), "the timer");
