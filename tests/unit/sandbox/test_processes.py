@@ -63,6 +63,10 @@ def test_a_process_without_a_pidfile_is_found_by_its_marker(component: Component
     pid = component.pid()
     pidfile(component).unlink()
     assert component.pid() is None
+    # Its environment can be read once it has become the program, which takes a moment on a busy machine.
+    until = time.monotonic() + 5
+    while not strays(component.folder) and time.monotonic() < until:
+        time.sleep(0.01)
     assert strays(component.folder) == [pid]
 
 
