@@ -15,6 +15,15 @@ _BACKUPS = "/data/backups"
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewUsers:
+    """What people may use when they come; tokens and requests per minute. None: the portal's own default."""
+
+    budget: float | None
+    tpm: int | None
+    rpm: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackendArgs:
     """Outputs are secret, the databases' URLs too; URLs have no trailing slash.
 
@@ -43,6 +52,7 @@ class BackendArgs:
     oauth_callback: str
     origin: str
     initial_admins: Sequence[str]
+    new_users: NewUsers
     protect: bool
 
 
@@ -135,6 +145,12 @@ def _environment(args: BackendArgs) -> dict[str, Input[str]]:
         "RATE_LIMIT_TIME_WINDOW": "5m",
         "HOME": "/tmp",
     }
+    limits = {
+        "DEFAULT_USER_MAX_BUDGET": args.new_users.budget,
+        "DEFAULT_USER_TPM_LIMIT": args.new_users.tpm,
+        "DEFAULT_USER_RPM_LIMIT": args.new_users.rpm,
+    }
+    plain |= {name: str(value) for name, value in limits.items() if value is not None}
     if args.initial_admins:
         plain["INITIAL_ADMIN_USERS"] = ",".join(args.initial_admins)
     return plain

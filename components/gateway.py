@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi_kubernetes as k8s
+import yaml
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import jobs, kube, openshift, parts, probes, revision, serving, trust, volumes, wiring
@@ -29,7 +30,8 @@ _SERVE_TLS = ("--ssl_certfile_path", serving.CERTIFICATE, "--ssl_keyfile_path", 
 class GatewayArgs:
     """URL, keys and passwords are secret; ``database`` is what must be ready before the migration.
 
-    ``database_identity`` says in clear which database that URL leads to.
+    ``database_identity`` says in clear which database that URL leads to. ``model_keys`` are the API keys of
+    models by environment variable, ``router_settings`` are LiteLLM's own.
     """
 
     scope: kube.Scope
@@ -48,6 +50,8 @@ class GatewayArgs:
     master_key: Output[str]
     salt_key: Output[str]
     ui_password: Output[str]
+    model_keys: Mapping[str, Output[str]]
+    router_settings: Mapping[str, Any]
     trust: trust.Trust
 
 
@@ -69,11 +73,12 @@ class Gateway(ComponentResource):
             f"{name}-config",
             metadata=scope.meta("litellm"),
             immutable=True,
-            data={"config.yaml": kube.file("litellm.yaml"), "migrate.py": kube.file("migrate.py")},
+            data={"config.yaml": _configuration(args), "migrate.py": kube.file("migrate.py")},
             opts=child,
         )
         account = parts.account(name, scope, "litellm", child)
         pods = {"config": config.metadata.name, "env": env.metadata.name, "account": account}
+        keys = _model_keys(f"{name}-model-keys", args, child)
         migration = k8s.batch.v1.Job(
             f"{name}-migration",
             metadata=scope.job_meta("litellm-migration"),
@@ -81,7 +86,7 @@ class Gateway(ComponentResource):
             # The role exists only once the bootstrap Job is done; its URL is known long before.
             opts=ResourceOptions.merge(scope.workload(self, depends_on=[args.database]), _once(args)),
         )
-        spec = kube.deployment(scope, "litellm", _proxy(args, **pods))
+        spec = kube.deployment(scope, "litellm", _proxy(args, keys, **pods))
         k8s.apps.v1.Deployment(
             f"{name}-proxy",
             metadata=scope.meta("litellm", "litellm", scope.rollout("litellm", args.size)),
@@ -122,6 +127,24 @@ def _once(args: GatewayArgs) -> ResourceOptions:
     mixed_up = Output.unsecret(Output.all(args.master_key, args.salt_key).apply(lambda keys: keys[0] == keys[1]))
     version = revision.of(args.image, kube.file("migrate.py"), args.database_identity, mixed_up)
     return ResourceOptions(ignore_changes=["spec"], replacement_trigger=version)
+
+
+def _configuration(args: GatewayArgs) -> str:
+    more = {"router_settings": dict(args.router_settings)} if args.router_settings else {}
+    return kube.file("litellm.yaml") + (yaml.safe_dump(more) if more else "")
+
+
+def _model_keys(name: str, args: GatewayArgs, opts: ResourceOptions) -> list[Input[str]]:
+    """The name of the Secret with the models' keys, if there are any.
+
+    Apart from the other secrets, so that a changed key rolls these pods and nothing else.
+    """
+    if not args.model_keys:
+        return []
+    made = k8s.core.v1.Secret(
+        name, metadata=args.scope.meta("litellm"), immutable=True, string_data=dict(args.model_keys), opts=opts
+    )
+    return [made.metadata.name]
 
 
 def _environment(args: GatewayArgs) -> dict[str, Input[str]]:
@@ -184,7 +207,7 @@ def _migration(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
     )
 
 
-def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
+def _proxy(args: GatewayArgs, keys: Sequence[Input[str]], **pods: Input[str]) -> kube.Pod:
     tls = args.internal_tls
     return _pod(
         args,
@@ -198,7 +221,7 @@ def _proxy(args: GatewayArgs, **pods: Input[str]) -> kube.Pod:
         name="litellm",
         size=args.size,
         port=PORT,
-        env_from=[pods["env"]],
+        env_from=[pods["env"], *keys],
         # What the image's own entry point executes; named, since trust.sh has to know it.
         command=["litellm"],
         args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT), *(_SERVE_TLS if tls else [])],

@@ -21,7 +21,7 @@ class Endpoint:
     """One server of a model, and the name that it knows the model by.
 
     ``key_env`` is the variable of LiteLLM's pods that holds its API key (None: it asks for none),
-    ``key_revision`` a text that changes with where that key comes from.
+    ``key_revision`` says where that key comes from.
     """
 
     target: Target[str]

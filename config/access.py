@@ -4,8 +4,30 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.models import Entry
-from config.types import UserName, each_once
+from config.entry import Entry
+from config.types import Count, UserName, each_once
+
+
+class NewUsers(Entry):
+    """What somebody may use who logs in for the first time; users that are there already keep what they have."""
+
+    max_budget: float | None = Field(
+        default=None,
+        ge=0.01,
+        description="What one may spend in all, in the currency of the budgets. Default: the portal's own, 100. What an administrator has set in the portal's settings wins. The first start also writes it into the portal's tables, as the default of a column, where a later change does not arrive.",
+        examples=[25.0],
+    )
+    tpm: Count | None = Field(
+        default=None,
+        description="Tokens per minute. Default: the portal's own, 100000; otherwise as for maxBudget.",
+        examples=[50000],
+    )
+    rpm: Count | None = Field(
+        default=None,
+        description="Requests per minute. Default: the portal's own, 120; otherwise as for maxBudget.",
+        examples=[60],
+    )
+
 
 Members = Annotated[list[UserName], AfterValidator(each_once)]
 
@@ -29,6 +51,9 @@ class Access(Entry):
     initial_admins: Members = Field(
         default=[],
         description="User names that get the admin role when they log in, besides the group. Default: none; removing a name later takes no role away.",
+    )
+    new_users: NewUsers = Field(
+        default=NewUsers(), description="Budget and limits of whoever logs in for the first time."
     )
     manage_groups: bool = Field(
         default=True,

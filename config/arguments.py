@@ -1,7 +1,12 @@
 """What the components are told, where it takes more than handing a setting on."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from pulumi import Output
+from pydantic import SecretStr
+
+from components.backend import NewUsers
 from components.cnpg import Operated
 from components.credentials import Credential
 from components.exposure import Given, Issued, Kept
@@ -12,6 +17,7 @@ from components.naming import Addresses
 from components.postgres import Bundled
 from components.server import Dimensions
 from components.sources import Fetched, Origin
+from config import routing
 from config.loading import secret_text, usable
 from config.profiles import Sizing, instances, sizing
 from config.resolved import resolved
@@ -98,13 +104,37 @@ def fetched(settings: Settings, pinned: Mapping[str, str]) -> dict[str, Fetched]
     }
 
 
+def new_users(settings: Settings) -> NewUsers:
+    """What people may use when they come."""
+    wanted = settings.access.new_users
+    return NewUsers(budget=wanted.max_budget, tpm=wanted.tpm, rpm=wanted.rpm)
+
+
+def router_settings(settings: Settings) -> dict[str, Any]:
+    """What LiteLLM is told of models besides the models."""
+    return routing.router_settings([resolved(model) for model in settings.models])
+
+
+def model_keys(keys: Mapping[str, SecretStr]) -> dict[str, Output[str]]:
+    """The API keys of models by environment variable; ``keys`` are by model."""
+    return {routing.key_variable(model): secret_text(key) for model, key in keys.items()}
+
+
 def models(settings: Settings, scope: Scope, urls: Addresses) -> list[ModelArgs]:
     """The declared models."""
     return [
         ModelArgs(
             scope=scope,
             model=model.name,
-            endpoints=[Endpoint(target=urls.target(url), served_name=one.served_name) for url in one.endpoints],
+            endpoints=[
+                Endpoint(
+                    target=urls.target(url),
+                    served_name=one.served_name,
+                    key_env=routing.key_variable(model.name) if model.api_key else None,
+                    key_revision=model.api_key.origin if model.api_key else None,
+                )
+                for url in one.endpoints
+            ],
             context_length=one.context_length,
             max_output=one.max_output,
             input_price=model.input_price,

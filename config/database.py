@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from config.entry import Entry
 from config.external import External
-from config.models import Entry
 from config.report import NAMESPACE, Problem
 from config.sizes import Volume
 from config.types import Count

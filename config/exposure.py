@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from config import certificates
-from config.models import Entry
+from config.entry import Entry
 from config.types import ObjectName
 
 Chain = Annotated[str, AfterValidator(certificates.chain)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from config.models import Entry
+from config.entry import Entry
 from config.trust import CaBundle
 from config.types import Port
 

@@ -19,6 +19,7 @@ from components.sources import digest
 from config.profiles import contradictions
 from config.report import NAMESPACE, Problem, explain, summary
 from config.resolved import unresolved
+from config.routing import contradictions as routing_contradictions
 from config.secrets import SecretSpec
 from config.settings import Settings
 from config.types import weakness
@@ -37,6 +38,9 @@ def load() -> Settings:
     problems: list[Problem] = []
     if not is_config_secret(f"{NAMESPACE}:secrets"):
         problems += _in_clear(raw.get("secrets"))
+    if "models" not in hidden and (shown := _model_keys_in_clear(raw.get("models"))):
+        hidden |= {"models"}
+        problems += shown
     if _has_private_key(raw) and "exposure" not in hidden:
         hidden |= {"exposure"}
         problems.append(
@@ -52,7 +56,11 @@ def load() -> Settings:
     except ValidationError as error:
         problems += explain(error, Settings, hidden)
         raise RunError(summary(problems, "The stack's configuration cannot be used")) from None
-    problems += [*contradictions(settings), *unresolved(settings.models)]
+    problems += [
+        *contradictions(settings),
+        *unresolved(settings.models),
+        *routing_contradictions(settings.models),
+    ]
     if problems:
         raise RunError(summary(problems, "The stack's configuration cannot be used"))
     return settings
@@ -75,6 +83,23 @@ def _in_clear(written: Any) -> list[Problem]:
         )
         for name, entry in entries.items()
         if entry is not None and (not isinstance(entry, dict) or "value" in entry)
+    ]
+
+
+def _model_keys_in_clear(written: Any) -> list[Problem]:
+    """As for secrets: whatever is no mapping where the key of a model belongs may be the key itself."""
+    entries = cast("list[Any]", written if isinstance(written, list) else [])
+    keys = [
+        (index, cast("dict[str, Any]", one).get("apiKey")) for index, one in enumerate(entries) if isinstance(one, dict)
+    ]
+    return [
+        Problem(
+            where=f"{NAMESPACE}:models[{index}].apiKey" + (".value" if isinstance(key, dict) else ""),
+            what="stands in the stack file in clear; whoever reads the repository could call the model; write "
+            f"`pulumi config set --secret --path '{NAMESPACE}:models[{index}].apiKey.value'` and have a new key made",
+        )
+        for index, key in keys
+        if key is not None and (not isinstance(key, dict) or "value" in key)
     ]
 
 

@@ -1,22 +1,63 @@
 """A model that the portal offers, and the catalogue of ready-made ones."""
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from config.types import Count, Endpoint, ModelName, Price
+from config.entry import Entry
+from config.existing import Existing
+from config.types import Count, Endpoint, ModelName, Price, each_once
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
 
-class Entry(BaseModel):
-    """Base of everything an operator writes: frozen, strict, camelCase, no unknown key."""
+_HEADER = re.compile(r"[!-~]+")
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
+
+def _sendable(value: SecretStr) -> SecretStr:
+    if fault := unsendable(value.get_secret_value()):
+        raise ValueError(fault)
+    return value
+
+
+def unsendable(text: str) -> str | None:
+    """Why ``text`` cannot be sent as an API key; None if it can."""
+    if _HEADER.fullmatch(text):
+        return None
+    return (
+        "is empty, or has a space, a line break or a character beyond ASCII; no HTTP header carries it, so every call "
+        "would fail; write the key alone"
+    )
+
+
+class ApiKey(Entry):
+    """Where the key comes from that a model's server asks for: one of value and existing."""
+
+    value: Annotated[SecretStr, AfterValidator(_sendable)] | None = Field(
+        default=None,
+        description="The key: `pulumi config set --secret --path 'litemaas:models[0].apiKey.value'`. Default: none.",
+    )
+    existing: Existing | None = Field(
+        default=None, description="Take it from a key of this Secret, at each up. Default: none."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.value is None) == (self.existing is None):
+            said = "neither value nor existing" if self.value is None else "value and existing"
+            msg = f"has {said}; nobody would know which key to send; write one of them"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words that show nothing of it."""
+        wanted = self.existing
+        return f"Secret {wanted.namespace}/{wanted.name}, key {wanted.key}" if wanted else "stack file"
 
 
 class Model(Entry):
@@ -30,6 +71,16 @@ class Model(Entry):
         default=None,
         description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Default: none, and preview refuses a model without. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
         examples=["http://granite-8b-agent-predictor.private-ai.svc.cluster.local:8080/v1"],
+    )
+    further_endpoints: Annotated[list[Endpoint], AfterValidator(each_once)] = Field(
+        default=[],
+        description="More servers of the same model, under the same served name and with the same key. Default: none. LiteLLM spreads the calls, and tries another server when one fails.",
+        examples=[["http://granite-8b-agent-predictor.gpu-two.svc.cluster.local:8080/v1"]],
+    )
+    api_key: ApiKey | None = Field(
+        default=None,
+        description="The key that the servers ask for. Default: none, they are called without.",
+        examples=[{"existing": {"namespace": "private-ai", "name": "granite-token", "key": "token"}}],
     )
     served_name: str | None = Field(
         default=None,
@@ -73,7 +124,16 @@ class Model(Entry):
         default=None,
         description="Requests per minute for the model as a whole. Default: unlimited, see tpm.",
     )
-
+    aliases: list[ModelName] = Field(
+        default=[],
+        description="Other names that callers may send for it. Default: none. A key for the model opens them; portal and model lists do not show them, and nobody can subscribe to them.",
+        examples=[["granite-8b"]],
+    )
+    fallbacks: list[ModelName] = Field(
+        default=[],
+        description="Declared models that are asked in this order when it fails. Default: none. They answer only those whose key names them too, and are charged at their own prices.",
+        examples=[["mistral-3-int4"]],
+    )
     verify: bool = Field(
         default=True,
         description="Call the model at the end of an `up` that changed something, and fail when it does not answer. Default true. Write false for a model that is scaled to zero or away: it is offered, and not called.",
@@ -86,6 +146,10 @@ class Model(Entry):
             problems.append(
                 f"maxOutput {self.max_output} is greater than contextLength {self.context_length}; every "
                 "long answer would fail at the server; write a maxOutput within the context"
+            )
+        if self.endpoint in self.further_endpoints:
+            problems.append(
+                "furtherEndpoints has the endpoint again; it would get twice as many calls as the others; write each once"
             )
         if self.embedding and (self.tools or self.vision):
             problems.append(

@@ -3,14 +3,15 @@
 Runs at preview and at up alike, asks only, and reports everything it finds at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pulumi import RunError, log
+from pydantic import SecretStr
 
 from components.naming import Addresses
-from config import findings, rotation, stored, tls_findings
+from config import existing, findings, model_keys, rotation, stored, tls_findings
 from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
@@ -35,14 +36,15 @@ _WORKERS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, and the
-    certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
+    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, keys of
+    models by name, and the certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
     """
 
     domain: str
     autoscaled: frozenset[str]
     authorities: str
     secrets: rotation.Secrets
+    model_keys: Mapping[str, SecretStr]
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -77,7 +79,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     # One question first: an unreachable server is then reported once, after one time-out.
     groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
     objects, rights = findings.planned(settings), _rights(settings)
-    wanted = rotation.existing(settings)
+    wanted, of_models = rotation.existing(settings), model_keys.wanted(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
         models = pool.submit(cluster.read, _models_path(settings.namespace, stack))
@@ -85,7 +87,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
             cluster.read, f"/apis/autoscaling/v2/namespaces/{settings.namespace}/horizontalpodautoscalers"
         )
         record = pool.submit(cluster.read, rotation.record_path(settings.namespace, stack))
-        held = dict(zip(wanted, pool.map(cluster.get, map(rotation.path, wanted.values())), strict=True))
+        held = dict(zip(wanted, pool.map(cluster.get, map(existing.path, wanted.values())), strict=True))
+        model_secrets = dict(zip(of_models, pool.map(cluster.get, map(existing.path, of_models.values())), strict=True))
         found = list(zip(objects, pool.map(cluster.read, [one.path for one in objects]), strict=True))
         others = stored.of_other_modes(settings)
         elsewhere = list(zip(others, pool.map(cluster.read, others.values()), strict=True))
@@ -113,13 +116,15 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
     problems += rotation.unserved(settings, groups, cluster.server)
     secrets, unusable = rotation.examine(settings, held, record.result())
-    problems += unusable
+    keys, unknown = model_keys.examine(settings, model_secrets)
+    problems += [*unusable, *unknown]
     if not domain:
         return None, problems
     hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
     problems += tls_findings.served(settings, cluster, groups, hosts)
     scaled = findings.autoscaled(scalers.result())
-    return Facts(domain=domain, autoscaled=scaled, authorities=authorities, secrets=secrets), problems
+    facts = Facts(domain=domain, autoscaled=scaled, authorities=authorities, secrets=secrets, model_keys=keys)
+    return facts, problems
 
 
 def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from config.models import Entry
+from config.entry import Entry
 from config.types import HostName, Port
 
 _PORT = 6379

@@ -65,6 +65,7 @@ def schema() -> dict[str, Any]:
     # Values set with --secret stand as a mapping with one key.
     for source in (one for name, one in definitions.items() if name.startswith("Source")):
         source["properties"]["value"]["anyOf"] = [{"type": "object", "required": ["secure"]}]
+    definitions["ApiKey"]["properties"]["value"]["anyOf"] = [{"type": "object", "required": ["secure"]}]
     definitions["Certificate"]["properties"]["key"]["anyOf"] = [{"type": "object", "required": ["secure"]}]
     # `pulumi config set` writes these as text.
     properties["protectData"] = {"anyOf": [properties["protectData"], {"enum": ["true", "false"]}]}

@@ -50,7 +50,7 @@ def resolved(model: Model) -> Resolved:
         raise ValueError(msg)
     return Resolved(
         declared=model,
-        endpoints=(model.endpoint,),
+        endpoints=(model.endpoint, *model.further_endpoints),
         served_name=model.backend_model,
         context_length=model.context_length,
         max_output=model.max_output or model.context_length,

@@ -5,21 +5,22 @@ generation and the digest of the value that was handed out last. What differs fr
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
+from functools import partial
 
 from pydantic import SecretStr
 
 from components.sources import RECORD, RECORD_KEY, digest
+from config import existing as existing_secrets
 from config.cluster import Answer, Json
+from config.existing import Existing
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem
 from config.secrets import SECRETS, SecretSpec
 from config.settings import Settings
-from config.sources import Existing, Source
+from config.sources import Source
 from config.types import weakness
 
 _OPERATOR = "external-secrets.io"
@@ -42,11 +43,6 @@ def existing(settings: Settings) -> dict[str, Existing]:
     return {spec.name: source.existing for spec, source in settings.secrets.items() if source.existing}
 
 
-def path(wanted: Existing) -> str:
-    """Where the API server has the Secret of ``wanted``."""
-    return f"/api/v1/namespaces/{wanted.namespace}/secrets/{wanted.name}"
-
-
 def record_path(namespace: str, stack: str) -> str:
     """Where the API server lists the records of ``stack``."""
     labels = f"{COMPONENT_LABEL}%3D{RECORD},{STACK_LABEL}%3D{stack}"
@@ -64,7 +60,9 @@ def examine(settings: Settings, found: Mapping[str, Answer], records: Json) -> t
     for spec, source in settings.secrets.items():
         value = source.value
         if source.existing:
-            value, problem = _fetched(spec, source.existing, found[spec.name])
+            where = f"{NAMESPACE}:secrets.{spec.name}.existing"
+            weak = partial(weakness, prefix=spec.prefix)
+            value, problem = existing_secrets.value(where, source.existing, found[spec.name], weak)
             problems += [problem] if problem else []
         if value:
             given[spec.name] = value
@@ -89,27 +87,6 @@ def unserved(settings: Settings, groups: set[str], server: str) -> list[Problem]
         for spec, source in settings.secrets.items()
         if source.external_secret and _OPERATOR not in groups
     ]
-
-
-def _fetched(spec: SecretSpec, wanted: Existing, answer: Answer) -> tuple[SecretStr | None, Problem | None]:
-    where = f"{NAMESPACE}:secrets.{spec.name}.existing"
-    shown = f"{wanted.namespace}/{wanted.name}"
-    if answer.status == HTTPStatus.FORBIDDEN:
-        what = "may not be read by you; up would have no value; ask for the right to get this Secret"
-        return None, Problem(where=where, value=shown, what=what)
-    data: Json = answer.body.get("data") or {}
-    if answer.status != HTTPStatus.OK or wanted.key not in data:
-        what = f"has no key {wanted.key}" if answer.status == HTTPStatus.OK else "is not there"
-        there = f" (its keys: {', '.join(sorted(data)) or 'none'})" if answer.status == HTTPStatus.OK else ""
-        cure = "make it before the up, or correct namespace, name and key"
-        return None, Problem(where=where, value=shown, what=f"{what}{there}; up would have no value; {cure}")
-    try:
-        text = base64.b64decode(data[wanted.key]).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        text = ""
-    if problem := weakness(text, spec.prefix):
-        return None, Problem(where=f"{where}.key", value=wanted.key, what=f"holds a value that {problem}")
-    return SecretStr(text), None
 
 
 def _recorded(records: Json) -> dict[str, Json]:

@@ -7,8 +7,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from config.access import Access
 from config.database import Database
+from config.entry import Entry
 from config.exposure import Exposure
-from config.models import Entry, Model, catalogue
+from config.models import Model, catalogue
 from config.redis import Redis
 from config.sizes import Images, Replicas, Storage, TierResources
 from config.sources import SecretSources

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from config.models import Entry
+from config.entry import Entry
 from config.types import Count, Image, Quantity, quantity
 
 

@@ -5,20 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Self
 
 from pydantic import AfterValidator, Field, SecretStr, create_model, model_validator
 
-from config.models import Entry
+from config.entry import Entry
+from config.existing import Existing
 from config.secrets import SECRETS, SecretSpec
-from config.types import Count, NamespaceLabel, ObjectName, SecretKey, strong_secret
-
-
-class Existing(Entry):
-    """One key of a Secret that somebody else makes and keeps."""
-
-    namespace: NamespaceLabel = Field(
-        description="Its namespace. No default: the installation's own exists only after the first up.",
-        examples=["platform-secrets"],
-    )
-    name: ObjectName = Field(description="Its name.", examples=["litemaas"])
-    key: SecretKey = Field(description="The key of it that holds the value.", examples=["jwt"])
+from config.types import Count, ObjectName, strong_secret
 
 
 class ExternalSecret(Entry):

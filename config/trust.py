@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from config import certificates
-from config.models import Entry
+from config.entry import Entry
 from config.types import ObjectName
 
 CaBundle = Annotated[str, AfterValidator(certificates.bundle)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from config import reference
-from config.models import Entry
+from config.entry import Entry
 from config.secrets import SECRETS
 from config.settings import Settings
 
