@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from components.naming import ROUTE_CERTIFICATE, Addresses
 from components.wiring import Place
 from config import stored
+from config.capacity import too_many_connections
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
-from config.profiles import too_many_connections
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
 
@@ -18,6 +18,7 @@ _POLICIES = (
     "postgres-bootstrap",
     "litellm",
     "litellm-migration",
+    "key-check",
     "models",
     "backend",
     "frontend",
@@ -58,6 +59,10 @@ def planned(settings: Settings) -> list[Owned]:
         **stored.objects(settings),
         ("Certificate", f"/apis/cert-manager.io/v1/namespaces/{space}/certificates/"): issued,
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
+        ("CronJob", f"/apis/batch/v1/namespaces/{space}/cronjobs/"): ("key-check",),
+        ("HorizontalPodAutoscaler", f"/apis/autoscaling/v2/namespaces/{space}/horizontalpodautoscalers/"): (
+            ("litellm",) if settings.gateway.autoscaling else ()
+        ),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres"] if settings.database.mode == "bundled" else []),

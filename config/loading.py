@@ -16,7 +16,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import SecretStr, ValidationError
 
 from components.sources import digest
-from config.profiles import contradictions
+from config import capacity, profiles
 from config.report import NAMESPACE, Problem, explain, summary
 from config.secrets import SecretSpec
 from config.settings import Settings
@@ -51,7 +51,7 @@ def load() -> Settings:
     except ValidationError as error:
         problems += explain(error, Settings, hidden)
         raise RunError(summary(problems, "The stack's configuration cannot be used")) from None
-    problems += contradictions(settings)
+    problems += [*profiles.contradictions(settings), *capacity.contradictions(settings)]
     if problems:
         raise RunError(summary(problems, "The stack's configuration cannot be used"))
     return settings
