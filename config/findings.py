@@ -127,7 +127,7 @@ def _in(one: Owned) -> str:
 
 def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
     owner, manager = labels.get(STACK_LABEL), labels.get(MANAGER_LABEL)
-    if owner == stack and manager == MANAGER:
+    if _ours(labels, stack):
         return None
     whose = (
         f"stack or release {owner} ({manager or 'unknown tool'})" if owner else "somebody else: it has no stack label"
@@ -172,15 +172,48 @@ def autoscaled(scalers: Json) -> frozenset[str]:
     return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
 
 
-def overcommitted(settings: Settings, scalers: Json) -> list[Problem]:
-    """An autoscaler that may make more gateway pods than the database has connections for."""
+def foreign_scalers(settings: Settings, scalers: Json, stack: str) -> list[Problem]:
+    """Autoscalers of others for the gateway: one beside ours, or with more pods than the database has connections for."""
     problems: list[Problem] = []
-    for item in scalers.get("items", []):
-        target = item["spec"]["scaleTargetRef"]
-        if (target["kind"], target["name"]) == ("Deployment", "litellm"):
-            where = f"HorizontalPodAutoscaler {item['metadata']['name']} maxReplicas"
-            problems += too_many_connections(settings, where, item["spec"]["maxReplicas"])
+    for item in _gateway_scalers(scalers):
+        name = item["metadata"]["name"]
+        if _ours(item["metadata"].get("labels") or {}, stack):
+            continue  # What it is to be, the settings say, and they are checked.
+        if settings.gateway.autoscaling:
+            what = (
+                "sizes the gateway already, and gateway.autoscaling would make a second one; they would undo each other's "
+                f"work; leave gateway.autoscaling out, or run: oc delete hpa {name} -n {settings.namespace}"
+            )
+            problems.append(Problem(where=f"HorizontalPodAutoscaler {name}", what=what))
+            continue
+        where = f"HorizontalPodAutoscaler {name} maxReplicas"
+        problems += too_many_connections(settings, where, item["spec"]["maxReplicas"])
     return problems
+
+
+def scaler_ends(settings: Settings, scalers: Json, stack: str) -> list[str]:
+    """That the pods of the gateway keep the number which an autoscaler of ours gave them, at the up that removes it."""
+    if settings.gateway.autoscaling:
+        return []
+    return [
+        "gateway.autoscaling is gone: this up removes the autoscaler and leaves the number of LiteLLM's pods as it is, "
+        "since both at once would fight over it; the next up sets replicas.litellm"
+        for item in _gateway_scalers(scalers)
+        if _ours(item["metadata"].get("labels") or {}, stack)
+    ]
+
+
+def _gateway_scalers(scalers: Json) -> list[Json]:
+    return [
+        item
+        for item in scalers.get("items", [])
+        for target in [item["spec"]["scaleTargetRef"]]
+        if (target["kind"], target["name"]) == ("Deployment", "litellm")
+    ]
+
+
+def _ours(labels: dict[str, str], stack: str) -> bool:
+    return labels.get(STACK_LABEL) == stack and labels.get(MANAGER_LABEL) == MANAGER
 
 
 def vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:

@@ -63,8 +63,6 @@ _UNSAFE = {
     "set_verbose": "prompts and keys would be printed to the log",
     "log_raw_request_response": "prompts, answers and keys would be stored and logged",
     "disable_token_counter": "what is used would be counted as nothing",
-    "ssl_verify": "whoever stands between could answer for a model; add its authority under trust instead",
-    "ssl_certificate": "the file is not in the pod; see trust",
     "post_call_rules": "it names Python code that is not in the pod, and LiteLLM would not start",
     "custom_provider_map": "it names Python code that is not in the pod, and LiteLLM would not start",
     "global_prompt_directory": "it names a directory that is not in the pod, and LiteLLM would not start",
@@ -82,6 +80,8 @@ def _refused(settings: dict[str, JsonValue]) -> Iterator[str]:
             yield f"{name} is no name of a LiteLLM setting; it would do nothing; write it in lower case with _"
         elif why := _OURS.get(name) or _UNSAFE.get(name):
             yield f"{name} cannot be set here: {why}; remove it"
+        elif name.startswith("ssl_"):
+            yield f"{name} cannot be set here: what is trusted is decided under trust, and nothing is left unverified"
         elif name in _CALLBACKS and "." in str(value):
             yield f"{name} names Python code that is not in the pod, and LiteLLM would not start; remove it"
         else:
@@ -173,7 +173,7 @@ class GatewaySettings(Entry):
     )
     max_in_flight_requests: Count | None = Field(
         default=None,
-        description="Calls that each worker takes at once; whoever comes then gets 503 with retry-after. Default: unlimited. LiteLLM 1.81, the default image, does not know it, and preview refuses it there.",
+        description="Calls that each worker takes at once; whoever comes then waits a second, and gets 503 with retry-after. Default: unlimited. LiteLLM knows it from 1.101 on; preview refuses it with an older image, the default one too.",
         examples=[200],
     )
     admin_ui: Literal["exposed", "hidden"] | None = Field(
@@ -196,4 +196,4 @@ class GatewaySettings(Entry):
         given = cast("dict[str, JsonValue]", value if isinstance(value, dict) else {})
         if problems := list(_refused(given)):
             raise ValueError(" | ".join(problems))
-        return value
+        return cast("Any", value)
