@@ -173,7 +173,7 @@ def autoscaled(scalers: Json) -> frozenset[str]:
 
 
 def foreign_scalers(settings: Settings, scalers: Json, stack: str) -> list[Problem]:
-    """Autoscalers of others for the gateway: one beside ours, or with more pods than the database has connections for."""
+    """Autoscalers of others for the gateway: one beside ours, or for more pods than there are connections."""
     problems: list[Problem] = []
     for item in _gateway_scalers(scalers):
         name = item["metadata"]["name"]
@@ -181,8 +181,8 @@ def foreign_scalers(settings: Settings, scalers: Json, stack: str) -> list[Probl
             continue  # What it is to be, the settings say, and they are checked.
         if settings.gateway.autoscaling:
             what = (
-                "sizes the gateway already, and gateway.autoscaling would make a second one; they would undo each other's "
-                f"work; leave gateway.autoscaling out, or run: oc delete hpa {name} -n {settings.namespace}"
+                "sizes the gateway already, and gateway.autoscaling would make a second one; they would undo each "
+                f"other's work; leave gateway.autoscaling out, or run: oc delete hpa {name} -n {settings.namespace}"
             )
             problems.append(Problem(where=f"HorizontalPodAutoscaler {name}", what=what))
             continue
