@@ -19,6 +19,7 @@ from components.foundation import Foundation, FoundationArgs
 from components.frontend import Frontend, FrontendArgs
 from components.gateway import Gateway, GatewayArgs
 from components.isolation import Isolation, IsolationArgs
+from components.keycheck import KeyCheck, KeyCheckArgs
 from components.kube import Scope
 from components.models import Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
@@ -62,7 +63,7 @@ scope = Scope(
     labels=identity(stack),
     timeout_seconds=settings.rollout_timeout_seconds,
     pull_secret=images.pull_secret,
-    autoscaled=facts.autoscaled,
+    autoscaled=facts.autoscaled | arguments.autoscaled(settings),
     on_failure=ErrorHook("explain-failure", explainer(cluster, settings.namespace)),
 )
 
@@ -159,7 +160,8 @@ gateway = Gateway(
     GatewayArgs(
         scope=scope,
         image=images.litellm,
-        size=sizes["litellm"],
+        size=arguments.gateway_size(settings),
+        tuning=arguments.tuning(settings),
         host=urls.host(GATEWAY_ROUTE),
         tls=exposure.tls,
         internal_tls=settings.tls.internal,
@@ -176,6 +178,20 @@ gateway = Gateway(
         model_keys=arguments.model_keys(facts.model_keys),
         router_settings=arguments.router_settings(settings),
         trust=database.trust,
+    ),
+    ours,
+)
+keys = KeyCheck(
+    "key-check",
+    KeyCheckArgs(
+        scope=scope,
+        image=images.litellm,
+        size=job_size,
+        schedule=settings.gateway.key_check.schedule,
+        gateway=gateway,
+        gateway_url=gateway.internal_url,
+        env_secret=gateway.env_secret,
+        trust=foundation.trust,
     ),
     ours,
 )
@@ -260,12 +276,13 @@ verification = Verification(
     ),
     ours,
 )
+callers = (database, gateway, keys, models, backend, frontend, verification)
 Isolation(
     "isolation",
     IsolationArgs(
         scope=scope,
         home=foundation.home,
-        edges=[edge for tier in (database, gateway, models, backend, frontend, verification) for edge in tier.edges],
+        edges=[edge for tier in callers for edge in tier.edges],
     ),
     ours,
 )

@@ -5,19 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi_kubernetes as k8s
-import yaml
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import jobs, kube, openshift, parts, probes, revision, serving, trust, volumes, wiring
+from components import jobs, kube, openshift, parts, probes, revision, serving, sizes, trust, volumes, wiring
+from components.gateway_config import DRAIN_SECONDS, Tuning
 from components.naming import GATEWAY_ROUTE
 from components.wiring import Pods, Target
 
 PORT = 4000
-# One answer may take this long; the Route and the shutdown have to wait longer.
-REQUEST_SECONDS = 600
-_ROUTE_SECONDS = REQUEST_SECONDS + 10
-_DRAIN_SECONDS = 10
-_GRACE_SECONDS = REQUEST_SECONDS + _DRAIN_SECONDS + 10
 
 # Arguments of redis-py, by the names under which LiteLLM takes them from the environment. Any value of the first turns
 # TLS on in 1.81.0, and without the last, redis-py takes a certificate for any name.
@@ -37,6 +32,7 @@ class GatewayArgs:
     scope: kube.Scope
     image: str
     size: kube.Size
+    tuning: Tuning
     host: str
     tls: openshift.Tls
     internal_tls: bool
@@ -73,7 +69,7 @@ class Gateway(ComponentResource):
             f"{name}-config",
             metadata=scope.meta("litellm"),
             immutable=True,
-            data={"config.yaml": _configuration(args), "migrate.py": kube.file("migrate.py")},
+            data={"config.yaml": args.tuning.file(args.router_settings), "migrate.py": kube.file("migrate.py")},
             opts=child,
         )
         account = parts.account(name, scope, "litellm", child)
@@ -87,7 +83,7 @@ class Gateway(ComponentResource):
             opts=ResourceOptions.merge(scope.workload(self, depends_on=[args.database]), _once(args)),
         )
         spec = kube.deployment(scope, "litellm", _proxy(args, keys, **pods))
-        k8s.apps.v1.Deployment(
+        proxy = k8s.apps.v1.Deployment(
             f"{name}-proxy",
             metadata=scope.meta("litellm", "litellm", scope.rollout("litellm", args.size)),
             spec=spec,
@@ -96,9 +92,11 @@ class Gateway(ComponentResource):
         )
         service = parts.service(name, scope, "litellm", PORT, child, tls=args.internal_tls)
         parts.budget(name, scope, "litellm", args.size, child)
+        scaled = scope.meta("litellm", "litellm", kube.HEAL)
+        sizes.autoscaler(name, scaled, proxy.metadata.name, args.size, child)
         entered = openshift.route(
             f"{name}-route",
-            metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, _ROUTE_SECONDS)),
+            metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, args.tuning.route_seconds)),
             host=args.host,
             service=service,
             tls=args.tls,
@@ -127,11 +125,6 @@ def _once(args: GatewayArgs) -> ResourceOptions:
     mixed_up = Output.unsecret(Output.all(args.master_key, args.salt_key).apply(lambda keys: keys[0] == keys[1]))
     version = revision.of(args.image, kube.file("migrate.py"), args.database_identity, mixed_up)
     return ResourceOptions(ignore_changes=["spec"], replacement_trigger=version)
-
-
-def _configuration(args: GatewayArgs) -> str:
-    more = {"router_settings": dict(args.router_settings)} if args.router_settings else {}
-    return kube.file("litellm.yaml") + (yaml.safe_dump(more) if more else "")
 
 
 def _model_keys(name: str, args: GatewayArgs, opts: ResourceOptions) -> list[Input[str]]:
@@ -216,7 +209,7 @@ def _proxy(args: GatewayArgs, keys: Sequence[Input[str]], **pods: Input[str]) ->
             "STORE_MODEL_IN_DB": "True",
             # Several pods migrating at once deadlock; the Job has done it.
             "DISABLE_SCHEMA_UPDATE": "true",
-            "GRACEFUL_SHUTDOWN_TIMEOUT": str(REQUEST_SECONDS),
+            **args.tuning.environment(),
         },
         name="litellm",
         size=args.size,
@@ -224,13 +217,17 @@ def _proxy(args: GatewayArgs, keys: Sequence[Input[str]], **pods: Input[str]) ->
         env_from=[pods["env"], *keys],
         # What the image's own entry point executes; named, since trust.sh has to know it.
         command=["litellm"],
-        args=["--config", "/etc/litellm/config.yaml", "--port", str(PORT), *(_SERVE_TLS if tls else [])],
+        args=[
+            *("--config", "/etc/litellm/config.yaml", "--port", str(PORT)),
+            *(("--num_workers", str(args.tuning.workers)) if args.tuning.workers > 1 else ()),
+            *(_SERVE_TLS if tls else ()),
+        ],
         more_mounts=[serving.mount("litellm")] if tls else [],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
         startup=probes.http("/health/readiness", PORT, tls=tls, failures=30),
         readiness=probes.http("/health/readiness", PORT, tls=tls, timeout=8),
         liveness=probes.http("/health/liveliness", PORT, tls=tls, period=15, failures=5),
         # SIGTERM closes the socket at once: the pod leaves the Service first.
-        before_stop=["sleep", str(_DRAIN_SECONDS)],
-        grace_seconds=_GRACE_SECONDS,
+        before_stop=["sleep", str(DRAIN_SECONDS)],
+        grace_seconds=args.tuning.grace_seconds,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pulumi_kubernetes as k8s
 from pulumi import ErrorHook, Input, Resource, ResourceHookBinding, ResourceOptions
 
+from components.sizes import Size
 from components.volumes import Mount
 
 FILES = Path(__file__).with_name("files")
@@ -64,7 +65,7 @@ class Scope:
         """Annotations of a workload that `up` waits for."""
         return {"pulumi.com/timeoutSeconds": str(self.timeout_seconds)} | (HEAL if heal else {})
 
-    def rollout(self, component: str, size: "Size") -> dict[str, str]:
+    def rollout(self, component: str, size: Size) -> dict[str, str]:
         """Annotations of a Deployment, which is up when all its pods are of the new kind, and ready.
 
         The engine's own rule takes the old ReplicaSet for the new one until the controller has seen
@@ -93,15 +94,6 @@ class Scope:
         hooks = ResourceHookBinding(on_error=[self.on_failure]) if self.on_failure else None
         left = ["spec.replicas"] if component in self.autoscaled else None
         return ResourceOptions(parent=parent, depends_on=depends_on, protect=protect, hooks=hooks, ignore_changes=left)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Size:
-    """Pods of a tier and what each asks for, as Kubernetes quantities by resource name."""
-
-    requests: Mapping[str, str]
-    limits: Mapping[str, str]
-    replicas: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +151,7 @@ def pod_template(
         image_pull_secrets=[k8s.core.v1.LocalObjectReferenceArgs(name=scope.pull_secret)]
         if scope.pull_secret
         else None,
-        topology_spread_constraints=[spread] if pod.size.replicas > 1 else None,
+        topology_spread_constraints=[spread] if pod.size.most > 1 else None,
         security_context=k8s.core.v1.PodSecurityContextArgs(
             run_as_non_root=True, seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault")
         ),

@@ -36,8 +36,8 @@ def service(
 
 
 def budget(name: str, scope: kube.Scope, component: str, size: kube.Size, opts: ResourceOptions) -> None:
-    """A PodDisruptionBudget, where there is more than one pod to keep."""
-    if size.replicas > 1:
+    """A PodDisruptionBudget, where there may be more than one pod to keep."""
+    if size.most > 1:
         k8s.policy.v1.PodDisruptionBudget(
             f"{name}-budget",
             metadata=scope.meta(component, component),

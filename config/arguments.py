@@ -1,6 +1,7 @@
 """What the components are told, where it takes more than handing a setting on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pulumi import Output
@@ -11,15 +12,17 @@ from components.cnpg import Operated
 from components.credentials import Credential
 from components.exposure import Given, Issued, Kept
 from components.external import External
+from components.gateway_config import Tuning
 from components.kube import Scope, Size
 from components.models import Endpoint, ModelArgs
 from components.naming import Addresses
 from components.postgres import Bundled
 from components.server import Dimensions
+from components.sizes import Scaling
 from components.sources import Fetched, Origin
 from config import routing
 from config.loading import secret_text, usable
-from config.profiles import Sizing, instances, sizing
+from config.profiles import Sizing, admin_ui, instances, sizing
 from config.resolved import resolved
 from config.settings import Settings
 
@@ -27,6 +30,32 @@ from config.settings import Settings
 def size(wanted: Sizing) -> Size:
     """Pods and what each asks for, as components take them."""
     return Size(requests=wanted.requests, limits=wanted.limits, replicas=wanted.replicas)
+
+
+def gateway_size(settings: Settings) -> Size:
+    """LiteLLM's pods, which may be scaled."""
+    wanted, fixed = settings.gateway.autoscaling, size(sizing(settings, "litellm"))
+    scaling = Scaling(most=wanted.max_replicas, cpu_percent=wanted.cpu_percent) if wanted else None
+    return replace(fixed, scaling=scaling)
+
+
+def autoscaled(settings: Settings) -> frozenset[str]:
+    """The Deployments that an autoscaler of this stack sizes; the live one is not there yet at the first up."""
+    return frozenset({"litellm"} if settings.gateway.autoscaling else ())
+
+
+def tuning(settings: Settings) -> Tuning:
+    """How LiteLLM runs."""
+    wanted = settings.gateway
+    return Tuning(
+        workers=wanted.workers,
+        request_seconds=wanted.request_timeout_seconds,
+        batch_write_seconds=wanted.batch_write_seconds,
+        spend_logs_days=wanted.spend_log_retention_days,
+        in_flight=wanted.max_in_flight_requests,
+        admin_ui=admin_ui(settings),
+        more=wanted.litellm_settings,
+    )
 
 
 def postgres_server(settings: Settings, urls: Addresses) -> Bundled | Operated | External:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from components.naming import ROUTE_CERTIFICATE, Addresses
 from components.wiring import Place
 from config import stored
+from config.capacity import too_many_connections
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
-from config.profiles import too_many_connections
 from config.report import NAMESPACE, Problem
 from config.resolved import resolved
 from config.settings import Settings
@@ -19,6 +19,7 @@ _POLICIES = (
     "postgres-bootstrap",
     "litellm",
     "litellm-migration",
+    "key-check",
     "models",
     "backend",
     "frontend",
@@ -59,6 +60,10 @@ def planned(settings: Settings) -> list[Owned]:
         **stored.objects(settings),
         ("Certificate", f"/apis/cert-manager.io/v1/namespaces/{space}/certificates/"): issued,
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
+        ("CronJob", f"/apis/batch/v1/namespaces/{space}/cronjobs/"): ("key-check",),
+        ("HorizontalPodAutoscaler", f"/apis/autoscaling/v2/namespaces/{space}/horizontalpodautoscalers/"): (
+            ("litellm",) if settings.gateway.autoscaling else ()
+        ),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres"] if settings.database.mode == "bundled" else []),
@@ -123,7 +128,7 @@ def _in(one: Owned) -> str:
 
 def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
     owner, manager = labels.get(STACK_LABEL), labels.get(MANAGER_LABEL)
-    if owner == stack and manager == MANAGER:
+    if _ours(labels, stack):
         return None
     whose = (
         f"stack or release {owner} ({manager or 'unknown tool'})" if owner else "somebody else: it has no stack label"
@@ -168,15 +173,48 @@ def autoscaled(scalers: Json) -> frozenset[str]:
     return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
 
 
-def overcommitted(settings: Settings, scalers: Json) -> list[Problem]:
-    """An autoscaler that may make more gateway pods than the database has connections for."""
+def foreign_scalers(settings: Settings, scalers: Json, stack: str) -> list[Problem]:
+    """Autoscalers of others for the gateway: one beside ours, or for more pods than there are connections."""
     problems: list[Problem] = []
-    for item in scalers.get("items", []):
-        target = item["spec"]["scaleTargetRef"]
-        if (target["kind"], target["name"]) == ("Deployment", "litellm"):
-            where = f"HorizontalPodAutoscaler {item['metadata']['name']} maxReplicas"
-            problems += too_many_connections(settings, where, item["spec"]["maxReplicas"])
+    for item in _gateway_scalers(scalers):
+        name = item["metadata"]["name"]
+        if _ours(item["metadata"].get("labels") or {}, stack):
+            continue  # What it is to be, the settings say, and they are checked.
+        if settings.gateway.autoscaling:
+            what = (
+                "sizes the gateway already, and gateway.autoscaling would make a second one; they would undo each "
+                f"other's work; leave gateway.autoscaling out, or run: oc delete hpa {name} -n {settings.namespace}"
+            )
+            problems.append(Problem(where=f"HorizontalPodAutoscaler {name}", what=what))
+            continue
+        where = f"HorizontalPodAutoscaler {name} maxReplicas"
+        problems += too_many_connections(settings, where, item["spec"]["maxReplicas"])
     return problems
+
+
+def scaler_ends(settings: Settings, scalers: Json, stack: str) -> list[str]:
+    """That the pods of the gateway keep the number which an autoscaler of ours gave them, at the up that removes it."""
+    if settings.gateway.autoscaling:
+        return []
+    return [
+        "gateway.autoscaling is gone: this up removes the autoscaler and leaves the number of LiteLLM's pods as it is, "
+        "since both at once would fight over it; the next up sets replicas.litellm"
+        for item in _gateway_scalers(scalers)
+        if _ours(item["metadata"].get("labels") or {}, stack)
+    ]
+
+
+def _gateway_scalers(scalers: Json) -> list[Json]:
+    return [
+        item
+        for item in scalers.get("items", [])
+        for target in [item["spec"]["scaleTargetRef"]]
+        if (target["kind"], target["name"]) == ("Deployment", "litellm")
+    ]
+
+
+def _ours(labels: dict[str, str], stack: str) -> bool:
+    return labels.get(STACK_LABEL) == stack and labels.get(MANAGER_LABEL) == MANAGER
 
 
 def vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:

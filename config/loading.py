@@ -16,10 +16,9 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import SecretStr, ValidationError
 
 from components.sources import digest
-from config.profiles import contradictions
+from config import capacity, profiles, routing
 from config.report import NAMESPACE, Problem, explain, summary
 from config.resolved import unresolved
-from config.routing import contradictions as routing_contradictions
 from config.secrets import SecretSpec
 from config.settings import Settings
 from config.types import weakness
@@ -57,9 +56,10 @@ def load() -> Settings:
         problems += explain(error, Settings, hidden)
         raise RunError(summary(problems, "The stack's configuration cannot be used")) from None
     problems += [
-        *contradictions(settings),
+        *profiles.contradictions(settings),
+        *capacity.contradictions(settings),
         *unresolved(settings.models),
-        *routing_contradictions(settings.models),
+        *routing.contradictions(settings.models),
     ]
     if problems:
         raise RunError(summary(problems, "The stack's configuration cannot be used"))

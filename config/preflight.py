@@ -3,7 +3,7 @@
 Runs at preview and at up alike, asks only, and reports everything it finds at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,6 +38,7 @@ _WORKERS = 6
 class Facts:
     """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, keys of
     models by name, and the certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
+    ``notices`` is what the operator should know before saying yes.
     """
 
     domain: str
@@ -45,6 +46,7 @@ class Facts:
     authorities: str
     secrets: rotation.Secrets
     model_keys: Mapping[str, SecretStr]
+    notices: Sequence[str]
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -60,7 +62,7 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
     if problems or facts is None:
         raise RunError(summary(problems, _headline(stack)))
-    for warning in tls_findings.ending(settings, facts.authorities):
+    for warning in (*facts.notices, *tls_findings.ending(settings, facts.authorities)):
         log.warn(warning)
     if facts.secrets.notices:
         log.warn("\n".join(["Secrets are rotated:", *(f"  - {each}" for each in facts.secrets.notices)]))
@@ -110,7 +112,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     claims = stored.live_claims(_live(found, "PersistentVolumeClaim"), _live(found, "Cluster"))
     problems += stored.resized(settings, claims, cluster.read)
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
-    problems += findings.overcommitted(settings, scalers.result())
+    problems += findings.foreign_scalers(settings, scalers.result(), stack)
     problems += findings.vanished(settings, models.result().get("items", []))
     authorities, untrusted = tls_findings.authorities(settings, cluster)
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
@@ -122,9 +124,14 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         return None, problems
     hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
     problems += tls_findings.served(settings, cluster, groups, hosts)
-    scaled = findings.autoscaled(scalers.result())
-    facts = Facts(domain=domain, autoscaled=scaled, authorities=authorities, secrets=secrets, model_keys=keys)
-    return facts, problems
+    return Facts(
+        domain=domain,
+        autoscaled=findings.autoscaled(scalers.result()),
+        authorities=authorities,
+        secrets=secrets,
+        model_keys=keys,
+        notices=findings.scaler_ends(settings, scalers.result(), stack),
+    ), problems
 
 
 def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:

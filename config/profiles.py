@@ -53,11 +53,8 @@ _PRODUCTION = {
 }
 # A primary alone, or with two copies: one to take over, and one that is left then.
 _INSTANCES = {"demo": 1, "production": 3}
-# What a pod opens at most: the backend 20 to each of both databases (litemaas-contract.md 1.2),
-# LiteLLM what litellm.yaml says, with one worker. The rest is for Jobs, an administrator, and the
-# three that PostgreSQL keeps for superusers.
-POOLS = {"backend": 40, "litellm": 10}
-_RESERVED_CONNECTIONS = 10
+# LiteLLM's own web page: for trying things out, and closed where people rely on the portal.
+_ADMIN_UI = {"demo": True, "production": False}
 # A Job that only talks to a server: a shell with psql, or a small Python script.
 JOB = Sizing(replicas=1, requests=_amounts("50m", "64Mi", "16Mi"), limits=_amounts("500m", "256Mi", "64Mi"))
 PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEMO, "production": _PRODUCTION}
@@ -65,10 +62,8 @@ PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEM
 
 def contradictions(settings: Settings) -> list[Problem]:
     """What cannot work together, once the profile has filled in what the stack file leaves out."""
-    where, pods = f"{NAMESPACE}:replicas.litellm", sizing(settings, "litellm").replicas
     return [
         *_requests_above_limits(settings),
-        *too_many_connections(settings, where, pods),
         *settings.database.missing_secrets(given_secrets(settings)),
         *_too_old(settings),
         *_unknown_passwords(settings),
@@ -114,26 +109,6 @@ def _unknown_passwords(settings: Settings) -> list[Problem]:
     return [Problem(where=f"{NAMESPACE}:secrets.redisPassword", what=what)]
 
 
-def too_many_connections(settings: Settings, where: str, pods: int) -> list[Problem]:
-    """What is wrong with ``pods`` of LiteLLM, of which ``where`` says that there may be so many."""
-    accepted = settings.database.max_connections
-    # The backend is recreated, LiteLLM rolls: one pod more during an update.
-    others = POOLS["backend"] * sizing(settings, "backend").replicas + _RESERVED_CONNECTIONS
-    most = (accepted - others) // POOLS["litellm"] - 1
-    if pods <= most:
-        return []
-    wanted = POOLS["litellm"] * (pods + 1) + others
-    fewer = f"write {most} at most, or raise" if most > 0 else "raise"
-    return [
-        Problem(
-            where=where,
-            what=f"{pods} pods, and one more during an update, may open {wanted} database connections with the other "
-            f"tiers; PostgreSQL accepts {accepted}, and whoever comes later is refused; {fewer} "
-            f"database.maxConnections to {wanted}",
-        )
-    ]
-
-
 def _requests_above_limits(settings: Settings) -> list[Problem]:
     return [
         Problem(
@@ -154,12 +129,20 @@ def instances(settings: Settings) -> int:
     return settings.database.instances or _INSTANCES[settings.profile]
 
 
+def admin_ui(settings: Settings) -> bool:
+    """Whether LiteLLM's own web page lets people log in."""
+    return settings.gateway.admin_ui == "exposed" if settings.gateway.admin_ui else _ADMIN_UI[settings.profile]
+
+
 def sizing(settings: Settings, tier: str) -> Sizing:
     """Replicas and resources of ``tier`` (one of the keys of a profile) for this stack."""
     default = PROFILES[settings.profile][tier]
     asked = getattr(settings.resources, tier)
+    replicas = getattr(settings.replicas, tier, None)
+    if tier == "litellm" and settings.gateway.autoscaling:
+        replicas = settings.gateway.autoscaling.min_replicas
     return Sizing(
-        replicas=getattr(settings.replicas, tier, None) or default.replicas,
+        replicas=replicas or default.replicas,
         requests=default.requests | asked.requests.model_dump(by_alias=True, exclude_none=True),
         limits=default.limits | asked.limits.model_dump(by_alias=True, exclude_none=True),
     )

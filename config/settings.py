@@ -9,6 +9,7 @@ from config.access import Access
 from config.database import Database
 from config.entry import Entry
 from config.exposure import Exposure
+from config.gateway import GatewaySettings
 from config.models import Model, catalogue
 from config.redis import Redis
 from config.sizes import Images, Replicas, Storage, TierResources
@@ -66,6 +67,10 @@ class Settings(Entry):
     retired_models: list[ModelName] = Field(
         default=[],
         description="Models that were offered once and are to go. Without the name here, a model that leaves `models` is refused: its subscriptions and keys would be cut without a word.",
+    )
+    gateway: GatewaySettings = Field(
+        default=GatewaySettings(),
+        description="How the LiteLLM proxy runs: workers, autoscaling, time-outs, its own settings.",
     )
     access: Access = Field(default=Access(), description="Groups and their members.")
     images: Images = Field(default=Images(), description="Container images.")

@@ -112,9 +112,15 @@ class Registration:
         return self.metadata.get("annotations", {})
 
     @property
+    def template(self) -> dict[str, Any]:
+        """The pod template inside, empty if this is no workload."""
+        spec = self.inputs.get("spec", {})
+        return spec.get("jobTemplate", {}).get("spec", spec).get("template", {})
+
+    @property
     def pod(self) -> dict[str, Any] | None:
         """The pod spec inside, if this is a workload."""
-        return self.inputs.get("spec", {}).get("template", {}).get("spec")
+        return self.template.get("spec")
 
 
 @dataclass
@@ -153,7 +159,7 @@ class Run:
     @property
     def servers(self) -> list[Registration]:
         """Workloads that run for ever."""
-        return [one for one in self.workloads if one.kind != "Job"]
+        return [one for one in self.workloads if one.kind not in {"Job", "CronJob"}]
 
     @property
     def exports(self) -> dict[str, Any]:

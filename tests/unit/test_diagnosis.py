@@ -260,7 +260,7 @@ def test_a_diagnosis_that_fails_hides_nothing(inputs, monkeypatch):
 
 def test_the_labels_in_every_workload_are_where_the_hook_looks_for_them(demo):
     for one in demo.workloads:
-        labels = one.inputs["spec"]["template"]["metadata"]["labels"]
+        labels = one.template["metadata"]["labels"]
         text = diagnosis.describe(FakeReader([pod()]), "litemaas", one.name, labels)
         assert labels["app.kubernetes.io/component"] in text
 

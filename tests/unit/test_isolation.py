@@ -70,11 +70,12 @@ def test_the_ways_inside_the_namespace_are_these(demo):
     assert into == {
         "postgres": {Way(each, 5432) for each in ("postgres-bootstrap", "litellm-migration", "litellm", "backend")},
         "redis": {Way("litellm", 6379)},
-        "litellm": {Way("models", 4000), Way("routers", 4000)},
+        "litellm": {Way("models", 4000), Way("key-check", 4000), Way("routers", 4000)},
         "backend": {Way("frontend", 8080)},
         "frontend": {Way("routers", 8080)},
         "postgres-bootstrap": set(),
         "litellm-migration": set(),
+        "key-check": set(),
         "models": set(),
         "verification": set(),
     }

@@ -59,6 +59,7 @@ def test_every_tier_has_a_service_account_of_its_own(run):
         "cache-redis": "redis",
         "gateway-proxy": "litellm",
         "gateway-migration": "litellm",
+        "key-check-schedule": "key-check",
         "models-registration": "models",
         "backend-server": "backend",
         "frontend-nginx": "frontend",
@@ -159,7 +160,7 @@ def test_several_replicas_are_spread_over_nodes(production):
         spread = (workload.pod or {}).get("topologySpreadConstraints")
         assert bool(spread) == (workload.inputs["spec"]["replicas"] > 1), workload.urn
         if spread:
-            labels = workload.inputs["spec"]["template"]["metadata"]["labels"]
+            labels = workload.template["metadata"]["labels"]
             assert labels.items() >= spread[0]["labelSelector"]["matchLabels"].items()
 
 

@@ -237,18 +237,18 @@ def test_every_object_carries_the_labels_of_its_stack(run):
 
 def test_pods_carry_the_labels_too(run):
     for one in run.workloads:
-        labels = one.inputs["spec"]["template"]["metadata"]["labels"]
+        labels = one.template["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "dev", one.urn
 
 
 def test_services_and_selectors_find_exactly_their_own_pods(run):
     for service in run.find("Service"):
         wanted = service.inputs["spec"]["selector"].items()
-        found = [one for one in run.workloads if one.inputs["spec"]["template"]["metadata"]["labels"].items() >= wanted]
+        found = [one for one in run.workloads if one.template["metadata"]["labels"].items() >= wanted]
         assert [one.metadata.get("name") for one in found] == [service.metadata["name"]], service.urn
     for one in run.servers:
         selector = one.inputs["spec"]["selector"]["matchLabels"]
-        assert one.inputs["spec"]["template"]["metadata"]["labels"].items() >= selector.items()
+        assert one.template["metadata"]["labels"].items() >= selector.items()
 
 
 def test_secrets_and_config_maps_with_data_are_auto_named_and_immutable(run):
@@ -268,6 +268,7 @@ def test_only_addresses_are_named(run):
         "ServiceAccount",
         "Service",
         "Deployment",
+        "CronJob",
         "StatefulSet",
         "PersistentVolumeClaim",
         "Route",

@@ -14,7 +14,7 @@ from components.naming import Addresses
 from components.postgres import Bundled
 from components.server import Dimensions, Names
 from components.trust import Trust
-from config.profiles import POOLS
+from config.capacity import POOLS
 from config.types import quantity
 from tests import harness
 from tests.unit.conftest import DEMO

@@ -33,7 +33,7 @@ def chosen(run: harness.Run) -> dict[str, str]:
 
 
 def component(workload: harness.Registration) -> str:
-    return workload.inputs["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+    return workload.template["metadata"]["labels"]["app.kubernetes.io/component"]
 
 
 def trusting_pods(run: harness.Run) -> dict[str, harness.Registration]:

@@ -69,7 +69,7 @@ def addresses(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
 
 
 def component(workload: harness.Registration) -> str:
-    return workload.inputs["spec"]["template"]["metadata"]["labels"][COMPONENT]
+    return workload.template["metadata"]["labels"][COMPONENT]
 
 
 def behind(run: harness.Run, service: str) -> tuple[str, int]:
@@ -127,7 +127,7 @@ def used(run: harness.Run) -> tuple[Ways, Ways]:
 
 
 def matches(labels: dict[str, str], workload: harness.Registration) -> bool:
-    return workload.inputs["spec"]["template"]["metadata"]["labels"].items() >= labels.items()
+    return workload.template["metadata"]["labels"].items() >= labels.items()
 
 
 def selected(run: harness.Run, selector: dict) -> set[str]:

@@ -1,0 +1,118 @@
+"""What LiteLLM's pods and workers need, against what there is: connections, memory, a version that knows a setting."""
+
+import math
+import re
+
+from config.profiles import sizing
+from config.report import NAMESPACE, Problem
+from config.settings import Settings
+from config.types import quantity
+
+# What a pod opens at most: the backend 20 to each of both databases (litemaas-contract.md 1.2),
+# LiteLLM what its configuration says, for each worker. The rest is for Jobs, an administrator, and the
+# three that PostgreSQL keeps for superusers.
+POOLS = {"backend": 40, "litellm": 10}
+_RESERVED_CONNECTIONS = 10
+# One process at rest takes 735 to 780 MiB; several have one more over them, as large (litellm.md section 2).
+_PROCESS_MIB = 750
+_MIB = 2**20
+# The first release that limits the calls in flight: in the packages, 1.100.0 has nothing of it and 1.101.0 has.
+_LIMITS_IN_FLIGHT = (1, 101)
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.\d+")
+
+
+def contradictions(settings: Settings) -> list[Problem]:
+    """What does not fit, once the profile has filled in what the stack file leaves out."""
+    where, pods = most_pods(settings)
+    return [
+        *_two_numbers(settings),
+        *_minimum_above_maximum(settings),
+        *too_many_connections(settings, where, pods),
+        *_too_little_memory(settings),
+        *_unknown_to_the_image(settings),
+    ]
+
+
+def most_pods(settings: Settings) -> tuple[str, int]:
+    """How many pods LiteLLM may have, and where that is written."""
+    scaling = settings.gateway.autoscaling
+    if scaling:
+        return f"{NAMESPACE}:gateway.autoscaling.maxReplicas", scaling.max_replicas
+    return f"{NAMESPACE}:replicas.litellm", sizing(settings, "litellm").replicas
+
+
+def _two_numbers(settings: Settings) -> list[Problem]:
+    asked = settings.replicas.litellm
+    if asked is None or settings.gateway.autoscaling is None:
+        return []
+    what = (
+        "is given beside gateway.autoscaling, which decides on the number by itself; it would be ignored while you "
+        f"rely on it; write it as gateway.autoscaling.minReplicas: {asked}, or leave one of the two out"
+    )
+    return [Problem(where=f"{NAMESPACE}:replicas.litellm", value=str(asked), what=what)]
+
+
+def _minimum_above_maximum(settings: Settings) -> list[Problem]:
+    scaling, least = settings.gateway.autoscaling, sizing(settings, "litellm").replicas
+    if scaling is None or least <= scaling.max_replicas:
+        return []
+    what = (
+        f"is less than the profile's {least} pods at least; the API server would refuse the autoscaler; "
+        f"write {least} or more, or minReplicas too"
+    )
+    return [Problem(where=f"{NAMESPACE}:gateway.autoscaling.maxReplicas", value=str(scaling.max_replicas), what=what)]
+
+
+def too_many_connections(settings: Settings, where: str, pods: int) -> list[Problem]:
+    """What is wrong with ``pods`` of LiteLLM, of which ``where`` says that there may be so many."""
+    accepted, workers = settings.database.max_connections, settings.gateway.workers
+    each = POOLS["litellm"] * workers
+    # The backend is recreated, LiteLLM rolls: one pod more during an update.
+    others = POOLS["backend"] * sizing(settings, "backend").replicas + _RESERVED_CONNECTIONS
+    most = (accepted - others) // each - 1
+    if pods <= most:
+        return []
+    wanted = each * (pods + 1) + others
+    fewer = f"write {most} at most, or raise" if most > 0 else "raise"
+    of = f" of {workers} workers" if workers > 1 else ""
+    return [
+        Problem(
+            where=where,
+            what=f"{pods} pods{of}, and one more during an update, may open {wanted} database connections with the "
+            f"other tiers; PostgreSQL accepts {accepted}, and whoever comes later is refused; {fewer} "
+            f"database.maxConnections to {wanted}",
+        )
+    ]
+
+
+def _too_little_memory(settings: Settings) -> list[Problem]:
+    workers, limit = settings.gateway.workers, sizing(settings, "litellm").limits["memory"]
+    processes = 1 if workers == 1 else workers + 1
+    if quantity(limit) >= processes * _PROCESS_MIB * _MIB:
+        return []
+    fitting = int(quantity(limit) // (_PROCESS_MIB * _MIB)) - 1
+    fewer = f"workers: {fitting}, or " if workers > 1 and fitting > 0 else ""
+    needed = f"{math.ceil(processes * _PROCESS_MIB / 1024)}Gi"
+    what = (
+        f"needs {processes * _PROCESS_MIB}Mi at rest ({processes} processes of LiteLLM), and a pod may use {limit}; "
+        f"the kernel would kill it again and again; write {fewer}resources.litellm.limits.memory: {needed} or more"
+    )
+    return [Problem(where=f"{NAMESPACE}:gateway.workers", value=str(workers), what=what)]
+
+
+def _unknown_to_the_image(settings: Settings) -> list[Problem]:
+    wanted, image = settings.gateway.max_in_flight_requests, settings.images.litellm
+    version = _version(image)
+    if wanted is None or version is None or version >= _LIMITS_IN_FLIGHT:
+        return []
+    what = (
+        f"is unknown to LiteLLM {version[0]}.{version[1]} ({image}), which would take any number of calls; "
+        "leave it out, or write a newer images.litellm"
+    )
+    return [Problem(where=f"{NAMESPACE}:gateway.maxInFlightRequests", value=str(wanted), what=what)]
+
+
+def _version(image: str) -> tuple[int, int] | None:
+    """The release that an image's tag tells; None if it tells none."""
+    found = _VERSION.search(image.partition("@")[0].rpartition("/")[2].partition(":")[2])
+    return (int(found[1]), int(found[2])) if found else None
