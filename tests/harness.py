@@ -157,9 +157,14 @@ class Run:
         return [one for one in self.manifests if one.pod]
 
     @property
+    def awaited(self) -> list[Registration]:
+        """Workloads that `up` waits for: what runs by the clock has no end, and may not have begun."""
+        return [one for one in self.workloads if one.kind != "CronJob"]
+
+    @property
     def servers(self) -> list[Registration]:
         """Workloads that run for ever."""
-        return [one for one in self.workloads if one.kind not in {"Job", "CronJob"}]
+        return [one for one in self.awaited if one.kind != "Job"]
 
     @property
     def exports(self) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def test_the_storage_class_reaches_the_claim_and_is_left_out_otherwise(demo, pro
 
 
 def test_a_failing_workload_is_explained(run):
-    for one in run.workloads:
+    for one in run.awaited:
         assert one.error_hooks == ("explain-failure",), f"{one.urn} would fail without a word about its pods"
 
 
@@ -188,7 +188,7 @@ def test_a_failed_job_runs_again_at_the_next_up(run):
 
 def test_up_waits_for_each_workload_as_long_as_the_stack_file_says():
     run = harness.run_program({**DEMO, "rolloutTimeoutSeconds": 45})
-    for one in run.workloads:
+    for one in run.awaited:
         assert one.annotations["pulumi.com/timeoutSeconds"] == "45", one.urn
         if one.kind == "Deployment":
             assert one.inputs["spec"]["progressDeadlineSeconds"] == 45

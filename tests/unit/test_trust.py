@@ -15,7 +15,7 @@ from tests import harness
 from tests.unit import certificates
 from tests.unit.conftest import DEMO
 
-CALLERS = {"postgres-bootstrap", "backend", "litellm", "litellm-migration", "models", "verification"}
+CALLERS = {"postgres-bootstrap", "backend", "litellm", "litellm-migration", "key-check", "models", "verification"}
 CA = certificates.authority().certificate
 CONFIG_MAP = "/api/v1/namespaces/openshift-config/configmaps/user-ca-bundle"
 FROM_CONFIG_MAP = {**DEMO, "trust": {"configMap": {"name": "user-ca-bundle"}}}

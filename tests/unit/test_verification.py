@@ -36,7 +36,7 @@ def needs(run: harness.Run, name: str) -> set[str]:
 
 
 def test_it_comes_after_all_that_is_waited_for_and_nothing_after_it(run):
-    awaited = {one.name for one in [*run.workloads, *run.find("Route")]} - {JOB}
+    awaited = {one.name for one in [*run.awaited, *run.find("Route")]} - {JOB}
     assert awaited <= needs(run, JOB)
     last = run.one("Job", JOB).urn
     assert not [one.urn for one in run.registrations if last in one.dependencies]
@@ -138,7 +138,7 @@ def test_an_autoscaler_is_no_reason(usual):
 
 
 def test_every_tier_with_pods_tells_its_revision_and_none_is_secret(run):
-    tiers = {one.parent for one in run.workloads}
+    tiers = {one.parent for one in run.awaited}
     assert len(tiers) == 7
     for tier in tiers:
         assert isinstance(run.outputs[tier]["revision"], str), tier
@@ -148,7 +148,7 @@ def test_the_values_of_secrets_have_no_part_in_a_revision(demo):
     """Whoever reads the state could else try out guesses. Names have: a changed Secret is a new object."""
     again = harness.run_program(DEMO)
     assert again.one("Secret", "gateway-env").inputs != demo.one("Secret", "gateway-env").inputs
-    for tier in {one.parent for one in demo.workloads}:
+    for tier in {one.parent for one in demo.awaited}:
         assert again.outputs[tier]["revision"] == demo.outputs[tier]["revision"]
 
 
