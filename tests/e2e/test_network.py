@@ -20,6 +20,7 @@ ALLOWED = {
     ("litellm", "redis"),
     ("litellm", "models"),
     ("models", "litellm"),
+    ("key-check", "litellm"),
     ("backend", "postgres"),
     ("backend", "router"),
     ("backend", "apiserver"),
@@ -28,7 +29,7 @@ ALLOWED = {
 }
 RUNNING = ("postgres", "redis", "litellm", "backend", "frontend")
 # Their pods are gone: others with the same labels take their place.
-JOBS = ("postgres-bootstrap", "litellm-migration", "models", "verification")
+JOBS = ("postgres-bootstrap", "litellm-migration", "models", "key-check", "verification")
 STRANGERS = ("another namespace", "a pod of ours without a role")
 # Tries all at once; each argument is a target's name, address and port.
 CONNECT = """

@@ -1,0 +1,86 @@
+"""The gateway's settings on a real node: the check of keys finds what the portal leaves open, the autoscaler is there."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import MODELS, SETTINGS, report
+from tests.e2e.stack import Deployed
+from tests.e2e.web import Key, User, until
+
+pytestmark = pytest.mark.usefixtures("quiet")
+MODEL = "devstral-2"
+
+
+@pytest.fixture(scope="module")
+def emptied(stack: Deployed, bob: User) -> Iterator[Key]:
+    """A key whose only model an administrator restricts in the portal, which empties its list of models."""
+    alice, key = stack.user("alice"), bob.key(MODEL)
+    assert opened(stack, key.secret) == [MODEL]
+    identity = next(
+        each["id"] for each in alice.api("GET", "/api/v1/models").ok().json()["data"] if each["name"] == MODEL
+    )
+    alice.api("PUT", f"/api/v1/admin/models/{identity}", {"restrictedAccess": True}).ok()
+    yield key
+    alice.api("PUT", f"/api/v1/admin/models/{identity}", {"restrictedAccess": False}).ok()
+    # Waiting for an approval since then; cancelled, it can be asked for again.
+    for each in bob.api("GET", "/api/v1/subscriptions").ok().json()["data"]:
+        if each["status"] == "pending":
+            bob.api("POST", f"/api/v1/subscriptions/{each['id']}/cancel").ok()
+
+
+def opened(stack: Deployed, key: str) -> list[str]:
+    """The models that answer to a key."""
+    return [model for model in MODELS if stack.gateway.complete(key, model).status == 200]
+
+
+def run_check(stack: Deployed, name: str) -> str:
+    """The check, run by hand as the README says; what it printed."""
+    where = ["-n", stack.namespace]
+    stack.cluster.kubectl("create", "job", name, *where, "--from=cronjob/key-check")
+    try:
+        stack.cluster.kubectl("wait", *where, f"job/{name}", "--for=condition=Complete", "--timeout=180s")
+        return stack.cluster.kubectl("logs", *where, f"job/{name}")
+    finally:
+        stack.cluster.kubectl("delete", "job", name, *where)
+
+
+def test_a_key_that_lost_its_last_model_opens_all_until_the_check_blocks_it(stack: Deployed, emptied: Key) -> None:
+    administrators = stack.administer("/key/generate", {"models": [], "key_alias": "administrators-own"}).json()["key"]
+    until("the replicas to know", lambda: opened(stack, emptied.secret) == list(MODELS), 90)
+    said = run_check(stack, "check-by-hand")
+    report(f"the check of keys: {said.splitlines()[-1]}")
+    assert "blocked: " in said
+    # Both replicas at once, by Redis.
+    assert [stack.gateway.complete(emptied.secret, model).status for model in MODELS * 2] == [401] * 8
+    assert opened(stack, administrators) == list(MODELS)
+
+
+def test_a_second_check_finds_nothing_more_to_do(stack: Deployed, emptied: Key) -> None:
+    said = run_check(stack, "check-again")
+    assert "blocked: " not in said
+    assert "0 of the portal without a model" in said
+    assert stack.gateway.complete(emptied.secret, MODEL).status == 401
+
+
+def test_the_check_runs_by_the_clock_and_an_autoscaler_sizes_the_gateway(stack: Deployed) -> None:
+    """Neither is anything to the pods that are there."""
+    before = {each["metadata"]["uid"] for each in stack.pods("litellm")}
+    body = {"models": [], "metadata": {"created_by": "litemaas"}, "key_alias": "by-the-clock", "duration": "30m"}
+    key = stack.administer("/key/generate", body).json()["key"]
+    scaled = {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}}
+    sizes = {name: count for name, count in SETTINGS["replicas"].items() if name != "litellm"}
+    stack.project.change(gateway={"keyCheck": {"schedule": "* * * * *"}, **scaled}, replicas=sizes)
+    try:
+        stack.project.up()
+        seconds = until("the key to be refused", lambda: stack.gateway.complete(key, MODEL).status == 401, 150)
+        report(f"with a check each minute, an open key is refused {seconds:.0f} s after the up")
+        spec = stack.cluster.get("horizontalpodautoscaler", "litellm", stack.namespace)["spec"]
+        assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 4)
+        stack.project.preview("--refresh", "--expect-no-changes")
+    finally:
+        stack.project.change(gateway=SETTINGS["gateway"], replicas=SETTINGS["replicas"])
+        # The first removes the autoscaler, the second sets the number of pods.
+        stack.project.up()
+        stack.project.up()
+    assert {each["metadata"]["uid"] for each in stack.pods("litellm")} == before
