@@ -1,4 +1,4 @@
-"""The gateway's settings on a real node: the check of keys finds what the portal leaves open, the autoscaler is there."""
+"""The gateway's settings on a real node: what the portal leaves open is closed, and the autoscaler is there."""
 
 from collections.abc import Iterator
 

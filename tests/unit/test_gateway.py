@@ -304,6 +304,7 @@ NOT_OURS_TO_GIVE = {
     "request_timeout": (60, "gateway.requestTimeoutSeconds"),
     "global_disable_no_log_param": (False, "switch the metering of its own calls off"),
     "allow_requests_on_db_unavailable": (True, "any made-up key would be served"),
+    "fallbacks": ([{"a": ["b"]}], "under models"),
     "master_key": ("x", "secrets.litellmMasterKey"),
     "set_verbose": (True, "keys would be printed"),
     "ssl_verify": (False, "nothing is left unverified"),
