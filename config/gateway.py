@@ -56,7 +56,7 @@ _OURS = {
     "database_connection_pool_limit": "the connections of all pods are counted against database.maxConnections",
     "store_model_in_db": "models are registered in the database; see models",
     "fallbacks": "it belongs to a model; write fallbacks in its entry under models",
-    "default_fallbacks": "a call would be answered by a model that its key may not open; write fallbacks under models",
+    "default_fallbacks": "they belong to a model; write fallbacks in its entry under models",
     "master_key": "it is a secret; write secrets.litellmMasterKey",
     "database_url": "it holds a password and is made here; see database",
     "allow_requests_on_db_unavailable": "while the database is away any made-up key would be served, unmetered",
