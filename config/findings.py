@@ -9,8 +9,8 @@ from components.wiring import Place
 from config import stored
 from config.capacity import too_many_connections
 from config.cluster import Json
-from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
-from config.report import NAMESPACE, Problem
+from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
+from config.report import Problem
 from config.resolved import resolved
 from config.settings import Settings
 
@@ -215,17 +215,3 @@ def _gateway_scalers(scalers: Json) -> list[Json]:
 
 def _ours(labels: dict[str, str], stack: str) -> bool:
     return labels.get(STACK_LABEL) == stack and labels.get(MANAGER_LABEL) == MANAGER
-
-
-def vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:
-    declared = {model.name for model in settings.models} | set(settings.retired_models)
-    offered = {item["metadata"]["labels"][NAME_LABEL] for item in deployed}
-    return [
-        Problem(
-            where=f"{NAMESPACE}:models",
-            value=name,
-            what="is offered now and no longer declared; its subscriptions would end and keys made for it alone "
-            f"would be disabled, for good; put it back, or write retiredModels: [{name}] if you mean it",
-        )
-        for name in sorted(offered - declared)
-    ]

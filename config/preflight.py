@@ -11,7 +11,7 @@ from pulumi import RunError, log
 from pydantic import SecretStr
 
 from components.naming import Addresses
-from config import existing, findings, model_keys, rotation, stored, tls_findings
+from config import existing, findings, model_keys, removal, rotation, stakes, stored, tls_findings
 from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
@@ -113,7 +113,9 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += stored.resized(settings, claims, cluster.read)
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
     problems += findings.foreign_scalers(settings, scalers.result(), stack)
-    problems += findings.vanished(settings, models.result().get("items", []))
+    if gone := removal.vanished(settings, models.result().get("items", [])):
+        at_stake = stakes.ask(cluster, settings.namespace, [one.name for one in gone])
+        problems += removal.problems(gone, at_stake)
     authorities, untrusted = tls_findings.authorities(settings, cluster)
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
     problems += rotation.unserved(settings, groups, cluster.server)
