@@ -20,6 +20,7 @@ from components.frontend import Frontend, FrontendArgs
 from components.gateway import Gateway, GatewayArgs
 from components.isolation import Isolation, IsolationArgs
 from components.kube import Scope
+from components.lockdown import Lockdown, LockdownArgs
 from components.models import Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
@@ -186,7 +187,7 @@ models = Models(
         gateway=gateway,
         gateway_url=gateway.internal_url,
         env_secret=gateway.env_secret,
-        models=arguments.models(settings, scope, urls),
+        models=arguments.models(facts.models, scope, urls),
         retired=settings.retired_models,
         trust=foundation.trust,
     ),
@@ -266,6 +267,16 @@ Isolation(
     ),
     ours,
 )
+if facts.guarded:
+    Lockdown(
+        "lockdown",
+        LockdownArgs(
+            scope=scope,
+            caller=gateway.internal_url.peer,
+            services=facts.guarded,
+        ),
+        ours,
+    )
 
 pulumi.export("portal_url", urls.portal)
 pulumi.export("gateway_url", urls.gateway)

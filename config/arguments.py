@@ -1,6 +1,6 @@
 """What the components are told, where it takes more than handing a setting on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from components.cnpg import Operated
 from components.credentials import Credential
@@ -14,7 +14,7 @@ from components.server import Dimensions
 from components.sources import Fetched, Origin
 from config.loading import secret_text, usable
 from config.profiles import Sizing, instances, sizing
-from config.resolved import resolved
+from config.resolved import Resolved
 from config.settings import Settings
 
 
@@ -98,8 +98,8 @@ def fetched(settings: Settings, pinned: Mapping[str, str]) -> dict[str, Fetched]
     }
 
 
-def models(settings: Settings, scope: Scope, urls: Addresses) -> list[ModelArgs]:
-    """The declared models."""
+def models(offered: Sequence[Resolved], scope: Scope, urls: Addresses) -> list[ModelArgs]:
+    """The models that are offered."""
     return [
         ModelArgs(
             scope=scope,
@@ -118,6 +118,6 @@ def models(settings: Settings, scope: Scope, urls: Addresses) -> list[ModelArgs]
             verify=model.verify,
             serving=one.serving,
         )
-        for model in settings.models
-        for one in [resolved(model)]
+        for one in offered
+        for model in [one.declared]
     ]

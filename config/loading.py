@@ -52,7 +52,7 @@ def load() -> Settings:
     except ValidationError as error:
         problems += explain(error, Settings, hidden)
         raise RunError(summary(problems, "The stack's configuration cannot be used")) from None
-    problems += [*contradictions(settings), *unresolved(settings.models)]
+    problems += [*contradictions(settings), *unresolved(settings.models, settings.model_serving)]
     if problems:
         raise RunError(summary(problems, "The stack's configuration cannot be used"))
     return settings

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from config.types import Count, Endpoint, ModelName, Price
+from config.types import Count, Endpoint, ModelName, NamespaceLabel, Price
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
@@ -28,17 +28,22 @@ class Model(Entry):
     )
     endpoint: Endpoint | None = Field(
         default=None,
-        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Default: none, and preview refuses a model without. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
+        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Default: that of the InferenceService called `name`, which preview refuses to do without. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
         examples=["http://granite-8b-agent-predictor.private-ai.svc.cluster.local:8080/v1"],
+    )
+    namespace: NamespaceLabel | None = Field(
+        default=None,
+        description="Namespace of the model's InferenceService; only read without `endpoint`. Default: one of those that modelServing names.",
+        examples=["private-ai"],
     )
     served_name: str | None = Field(
         default=None,
         min_length=1,
-        description="The name the server itself knows (vLLM's --served-model-name). Default: `name`, KServe's own default.",
+        description="The name the server itself knows (vLLM's --served-model-name). Default: what the InferenceService says; `name` without one, KServe's own default.",
     )
     context_length: Count | None = Field(
         default=None,
-        description="Tokens of prompt and answer together, as served (vLLM's --max-model-len). Default: none, and preview refuses a model without. A greater value makes long prompts fail at the server.",
+        description="Tokens of prompt and answer together, as served (vLLM's --max-model-len). Default: what the InferenceService says, and preview refuses a model without either. A greater value makes long prompts fail at the server.",
         examples=[16384],
     )
     max_output: Count | None = Field(
@@ -55,7 +60,7 @@ class Model(Entry):
     )
     tools: bool = Field(
         default=False,
-        description="The server accepts tool calls (vLLM: --enable-auto-tool-choice with a parser). Default false: clients that rely on tools would get errors from a server without.",
+        description="The server accepts tool calls (vLLM: --enable-auto-tool-choice with a parser). Default: what the InferenceService says, false without one: clients that rely on tools would get errors from a server without.",
     )
     vision: bool = Field(
         default=False,
@@ -63,7 +68,7 @@ class Model(Entry):
     )
     embedding: bool = Field(
         default=False,
-        description="An embedding model. Default false; the portal tells embedding models by this flag alone.",
+        description="An embedding model. Default: what the InferenceService says (vLLM's --task=embed), false without one; the portal tells embedding models by this flag alone.",
     )
     tpm: Count | None = Field(
         default=None,

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from pulumi import RunError, log
 
-from components.naming import Addresses
-from config import findings, rotation, stored, tls_findings
+from components.naming import Addresses, Guarded
+from config import bypass, discovery, findings, rotation, stored, tls_findings
 from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
+from config.resolved import Resolved
 from config.settings import Settings
 
 # API group -> (what is missing without it, what to do).
@@ -35,14 +36,18 @@ _WORKERS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, and the
-    certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
+    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, the
+    certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap, the models, which
+    of their InferenceServices are to be ``guarded``, and what an operator has to be told of them.
     """
 
     domain: str
     autoscaled: frozenset[str]
     authorities: str
     secrets: rotation.Secrets
+    models: tuple[Resolved, ...]
+    guarded: tuple[Guarded, ...]
+    of_models: tuple[str, ...]
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -60,6 +65,8 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary(problems, _headline(stack)))
     for warning in tls_findings.ending(settings, facts.authorities):
         log.warn(warning)
+    for text in facts.of_models:
+        log.warn(text)
     if facts.secrets.notices:
         log.warn("\n".join(["Secrets are rotated:", *(f"  - {each}" for each in facts.secrets.notices)]))
     return facts, cluster
@@ -76,7 +83,9 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     """
     # One question first: an unreachable server is then reported once, after one time-out.
     groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
-    objects, rights = findings.planned(settings), _rights(settings)
+    offered = discovery.discover(settings, cluster, groups)
+    guarded = bypass.guarded(settings, offered)
+    objects, rights = findings.planned(settings, offered.models, guarded), _rights(settings)
     wanted = rotation.existing(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
@@ -108,7 +117,10 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += stored.resized(settings, claims, cluster.read)
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
     problems += findings.overcommitted(settings, scalers.result())
-    problems += findings.vanished(settings, models.result().get("items", []))
+    problems += offered.problems
+    if offered.complete:
+        problems += findings.vanished(settings, offered, models.result().get("items", []))
+    problems += bypass.denied(guarded, cluster)
     authorities, untrusted = tls_findings.authorities(settings, cluster)
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
     problems += rotation.unserved(settings, groups, cluster.server)
@@ -119,7 +131,21 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
     problems += tls_findings.served(settings, cluster, groups, hosts)
     scaled = findings.autoscaled(scalers.result())
-    return Facts(domain=domain, autoscaled=scaled, authorities=authorities, secrets=secrets), problems
+    return Facts(
+        domain=domain,
+        autoscaled=scaled,
+        authorities=authorities,
+        secrets=secrets,
+        models=offered.models,
+        guarded=guarded,
+        of_models=_told(settings, offered),
+    ), problems
+
+
+def _told(settings: Settings, offered: discovery.Discovery) -> tuple[str, ...]:
+    """The warnings about models, each list as one text."""
+    lists = (["Models:", *offered.warnings] if offered.warnings else [], bypass.warnings(settings, offered))
+    return tuple("\n  - ".join(each) for each in lists if each)
 
 
 def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:

@@ -10,6 +10,7 @@ from config.database import Database
 from config.exposure import Exposure
 from config.models import Entry, Model, catalogue
 from config.redis import Redis
+from config.serving import ModelServing
 from config.sizes import Images, Replicas, Storage, TierResources
 from config.sources import SecretSources
 from config.trust import Tls, Trust
@@ -26,7 +27,8 @@ def _from_catalogue(value: Any) -> Any:
         hint = f"did you mean {close[0]}? " if close else ""
         msg = (
             f"is not in the catalogue ({', '.join(known)}); {hint}without an endpoint no call could reach it; "
-            "write one of these names, or an entry with name, endpoint and contextLength"
+            "write one of these names, an entry with name, endpoint and contextLength, or one with the name and "
+            "namespace of an InferenceService"
         )
         raise ValueError(msg)
     return known[value]
@@ -61,6 +63,9 @@ class Settings(Entry):
         default=[],
         description="Models to offer: names from the catalogue, or entries. Default: none, a portal without models.",
         examples=[["granite-8b-agent"]],
+    )
+    model_serving: ModelServing = Field(
+        default=ModelServing(), description="InferenceServices that are models, and who reaches them."
     )
     retired_models: list[ModelName] = Field(
         default=[],
