@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.naming import ROUTE_CERTIFICATE, Addresses
+from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded
 from components.wiring import Place
 from config import stored
 from config.capacity import too_many_connections
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
 from config.report import Problem
-from config.resolved import resolved
+from config.resolved import Resolved
 from config.settings import Settings
 
 _POLICIES = (
@@ -40,7 +40,7 @@ class Owned:
     namespace: str = ""
 
 
-def planned(settings: Settings) -> list[Owned]:
+def planned(settings: Settings, models: Iterable[Resolved], guarded: Iterable[Guarded]) -> list[Owned]:
     """The objects with a fixed name: those that somebody else could have made before."""
     space = settings.namespace
     client = oauth_client(space)
@@ -69,7 +69,9 @@ def planned(settings: Settings) -> list[Owned]:
             *(["postgres"] if settings.database.mode == "bundled" else []),
             *(*redis, "litellm", "backend", "frontend"),
         ),
-        ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(settings),
+        ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(
+            settings, models
+        ),
     }
     for (kind, path), names in named.items():
         objects += [
@@ -82,12 +84,22 @@ def planned(settings: Settings) -> list[Owned]:
             )
             for name in names
         ]
-    return objects
+    return [*objects, *(_lockdown(one) for one in guarded)]
 
 
-def _policies(settings: Settings) -> tuple[str, ...]:
+def _lockdown(service: Guarded) -> Owned:
+    return Owned(
+        kind="NetworkPolicy",
+        name=service.policy,
+        path=f"/apis/networking.k8s.io/v1/namespaces/{service.namespace}/networkpolicies/{service.policy}",
+        resource="networkpolicy",
+        namespace=service.namespace,
+    )
+
+
+def _policies(settings: Settings, models: Iterable[Resolved]) -> tuple[str, ...]:
     urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
-    called = [urls.target(url).peer for model in settings.models for url in resolved(model).endpoints]
+    called = [urls.target(url).peer for model in models for url in model.endpoints]
     if settings.database.external:
         called.append(urls.server(settings.database.external.host, settings.database.external.port).peer)
     bundled = settings.redis.mode == "bundled"

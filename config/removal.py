@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from config.cluster import Json
+from config.discovery import Discovery
 from config.report import NAMESPACE, Problem
-from config.resolved import resolved
 from config.settings import Settings
 from config.stakes import Stake
 
@@ -19,17 +19,17 @@ class Gone:
     successor: str | None
 
 
-def vanished(settings: Settings, offered: Iterable[Json]) -> list[Gone]:
+def vanished(settings: Settings, found: Discovery, offered: Iterable[Json]) -> list[Gone]:
     """The models that would go without a word; ``offered`` are the ConfigMaps with declarations of the last up."""
     before = _declarations(offered)
-    new = [model for model in settings.models if model.name not in before]
     successors = {
-        (url, _own(one.served_name, model.name)): model.name
-        for model in new
-        for one in [resolved(model)]
+        (url, _own(one.served_name, one.declared.name)): one.declared.name
+        for one in found.models
+        if one.declared.name not in before
         for url in one.endpoints
     }
-    declared = {model.name for model in settings.models} | set(settings.retired_models)
+    here = {one.declared.name for one in found.models} | {one.name for one in found.unknown}
+    declared = here | set(settings.retired_models)
     return [
         Gone(name=name, successor=next((successors[key] for key in _servers(before[name]) if key in successors), None))
         for name in sorted(set(before) - declared)
@@ -66,4 +66,4 @@ def _what(one: Gone, stake: Stake) -> str:
             f"another one. {lost}; keep the name {one.name}, with aliases: [{one.successor}] if calls of that name are "
             f"to work too, or {retire}"
         )
-    return f"is offered now and no longer declared. {lost}; put it back, or {retire}"
+    return f"is offered now and no longer declared or discovered. {lost}; put it back, or {retire}"

@@ -126,7 +126,7 @@ def test_while_no_model_leaves_neither_services_nor_secrets_are_asked_for(demo, 
     cluster = deployed(demo, services)
     harness.run_program(DEMO, cluster=cluster)
     assert services.asked == []
-    assert not [path for _, path in cluster.requests if "/secrets/" in path or path.startswith("/apis/batch")]
+    assert not [path for _, path in cluster.requests if "/secrets/" in path or "/jobs" in path]
 
 
 @pytest.mark.parametrize("renamed", ["mistral-new", "a-mistral"])
