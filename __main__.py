@@ -21,13 +21,14 @@ from components.gateway import Gateway, GatewayArgs
 from components.isolation import Isolation, IsolationArgs
 from components.keycheck import KeyCheck, KeyCheckArgs
 from components.kube import Scope
+from components.lockdown import Lockdown, LockdownArgs
 from components.models import Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
 from components.server import Names
 from components.sources import Sources, SourcesArgs
 from components.verification import Verification, VerificationArgs
-from config import arguments, load
+from config import arguments, load, routing
 from config.loading import secret_outputs
 from config.names import ADMINS, READONLY, USERS, identity, oauth_client
 from config.preflight import prepare
@@ -176,7 +177,7 @@ gateway = Gateway(
         salt_key=credentials["litellmSaltKey"],
         ui_password=credentials["litellmUiPassword"],
         model_keys=arguments.model_keys(facts.model_keys),
-        router_settings=arguments.router_settings(settings),
+        router_settings=routing.router_settings(facts.models),
         trust=database.trust,
     ),
     ours,
@@ -204,7 +205,7 @@ models = Models(
         gateway=gateway,
         gateway_url=gateway.internal_url,
         env_secret=gateway.env_secret,
-        models=arguments.models(settings, scope, urls),
+        models=arguments.models(facts.models, scope, urls),
         retired=settings.retired_models,
         trust=foundation.trust,
     ),
@@ -286,6 +287,16 @@ Isolation(
     ),
     ours,
 )
+if facts.guarded:
+    Lockdown(
+        "lockdown",
+        LockdownArgs(
+            scope=scope,
+            caller=gateway.internal_url.peer,
+            services=facts.guarded,
+        ),
+        ours,
+    )
 
 pulumi.export("portal_url", urls.portal)
 pulumi.export("gateway_url", urls.gateway)

@@ -53,7 +53,7 @@ class Isolation(ComponentResource):
         for component, peer in sorted(_insiders(args.edges).items()):
             into = [edge for edge in args.edges if edge.target == peer]
             out = [edge for edge in args.edges if edge.source == peer]
-            specs[component] = _policy(_pods(args.scope, peer), _ingress(args.scope, into), _egress(args.scope, out))
+            specs[component] = _policy(pods(args.scope, peer), _ingress(args.scope, into), _egress(args.scope, out))
         for component, spec in specs.items():
             k8s.networking.v1.NetworkPolicy(
                 f"{name}-{component}",
@@ -100,7 +100,7 @@ def _ingress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1
                 )
             ]
         else:
-            peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(scope, edge.source))]
+            peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(scope, edge.source))]
         rules.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=peers, ports=_tcp(edge.port)))
     return rules
 
@@ -124,7 +124,7 @@ def _egress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.
                 # A policy knows no names, and the addresses behind one change.
                 rules.append(rule(to=_any_address(), ports=_tcp(edge.port)))
             case Pods() | Instances() | Place.NEIGHBOURS | Place.OPERATOR:
-                peer = k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(scope, edge.target))
+                peer = k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(scope, edge.target))
                 rules.append(rule(to=[peer], ports=_tcp(edge.port)))
     # Everything is called by name.
     return [*rules, _dns()] if rules else []
@@ -143,7 +143,7 @@ def _dns() -> k8s.networking.v1.NetworkPolicyEgressRuleArgs:
     )
 
 
-def _pods(scope: kube.Scope, peer: Peer) -> k8s.meta.v1.LabelSelectorArgs:
+def pods(scope: kube.Scope, peer: Peer) -> k8s.meta.v1.LabelSelectorArgs:
     """The selector of peers in the installation's namespace."""
     if isinstance(peer, Pods):
         return k8s.meta.v1.LabelSelectorArgs(match_labels=kube.selector(scope, peer.component))

@@ -15,6 +15,22 @@ KUBERNETES = "https://kubernetes.default.svc"
 PORTAL_ROUTE, GATEWAY_ROUTE, API_ROUTE = "litemaas", "litellm", "litemaas-api"
 # The Certificate of cert-manager, and the Secret that it writes into.
 ROUTE_CERTIFICATE = "litemaas-route-tls"
+# The component of the policies that guard models.
+LOCKDOWN = "lockdown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """An InferenceService in another namespace, to which only the gateway of ``home`` is let."""
+
+    home: str
+    namespace: str
+    name: str
+
+    @property
+    def policy(self) -> str:
+        """The policy's name: two installations may guard the same InferenceService, and both gateways are let in."""
+        return f"{self.home}-lockdown-{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)

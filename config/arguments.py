@@ -1,8 +1,7 @@
 """What the components are told, where it takes more than handing a setting on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from pulumi import Output
 from pydantic import SecretStr
@@ -23,7 +22,7 @@ from components.sources import Fetched, Origin
 from config import routing
 from config.loading import secret_text, usable
 from config.profiles import Sizing, admin_ui, instances, sizing
-from config.resolved import resolved
+from config.resolved import Resolved
 from config.settings import Settings
 
 
@@ -139,18 +138,13 @@ def new_users(settings: Settings) -> NewUsers:
     return NewUsers(budget=wanted.max_budget, tpm=wanted.tpm, rpm=wanted.rpm)
 
 
-def router_settings(settings: Settings) -> dict[str, Any]:
-    """What LiteLLM is told of models besides the models."""
-    return routing.router_settings([resolved(model) for model in settings.models])
-
-
 def model_keys(keys: Mapping[str, SecretStr]) -> dict[str, Output[str]]:
     """The API keys of models by environment variable; ``keys`` are by model."""
     return {routing.key_variable(model): secret_text(key) for model, key in keys.items()}
 
 
-def models(settings: Settings, scope: Scope, urls: Addresses) -> list[ModelArgs]:
-    """The declared models."""
+def models(offered: Sequence[Resolved], scope: Scope, urls: Addresses) -> list[ModelArgs]:
+    """The models that are offered."""
     return [
         ModelArgs(
             scope=scope,
@@ -177,6 +171,6 @@ def models(settings: Settings, scope: Scope, urls: Addresses) -> list[ModelArgs]
             verify=model.verify,
             serving=one.serving,
         )
-        for model in settings.models
-        for one in [resolved(model)]
+        for one in offered
+        for model in [one.declared]
     ]

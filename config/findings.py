@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from components.naming import ROUTE_CERTIFICATE, Addresses
+from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded
 from components.wiring import Place
 from config import stored
 from config.capacity import too_many_connections
 from config.cluster import Json
-from config.names import ADMINS, MANAGER, MANAGER_LABEL, NAME_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
-from config.report import NAMESPACE, Problem
-from config.resolved import resolved
+from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
+from config.report import Problem
+from config.resolved import Resolved
 from config.settings import Settings
 
 _POLICIES = (
@@ -40,7 +40,7 @@ class Owned:
     namespace: str = ""
 
 
-def planned(settings: Settings) -> list[Owned]:
+def planned(settings: Settings, models: Iterable[Resolved], guarded: Iterable[Guarded]) -> list[Owned]:
     """The objects with a fixed name: those that somebody else could have made before."""
     space = settings.namespace
     client = oauth_client(space)
@@ -69,7 +69,9 @@ def planned(settings: Settings) -> list[Owned]:
             *(["postgres"] if settings.database.mode == "bundled" else []),
             *(*redis, "litellm", "backend", "frontend"),
         ),
-        ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(settings),
+        ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(
+            settings, models
+        ),
     }
     for (kind, path), names in named.items():
         objects += [
@@ -82,12 +84,22 @@ def planned(settings: Settings) -> list[Owned]:
             )
             for name in names
         ]
-    return objects
+    return [*objects, *(_lockdown(one) for one in guarded)]
 
 
-def _policies(settings: Settings) -> tuple[str, ...]:
+def _lockdown(service: Guarded) -> Owned:
+    return Owned(
+        kind="NetworkPolicy",
+        name=service.policy,
+        path=f"/apis/networking.k8s.io/v1/namespaces/{service.namespace}/networkpolicies/{service.policy}",
+        resource="networkpolicy",
+        namespace=service.namespace,
+    )
+
+
+def _policies(settings: Settings, models: Iterable[Resolved]) -> tuple[str, ...]:
     urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
-    called = [urls.target(url).peer for model in settings.models for url in resolved(model).endpoints]
+    called = [urls.target(url).peer for model in models for url in model.endpoints]
     if settings.database.external:
         called.append(urls.server(settings.database.external.host, settings.database.external.port).peer)
     bundled = settings.redis.mode == "bundled"
@@ -215,17 +227,3 @@ def _gateway_scalers(scalers: Json) -> list[Json]:
 
 def _ours(labels: dict[str, str], stack: str) -> bool:
     return labels.get(STACK_LABEL) == stack and labels.get(MANAGER_LABEL) == MANAGER
-
-
-def vanished(settings: Settings, deployed: Iterable[Json]) -> list[Problem]:
-    declared = {model.name for model in settings.models} | set(settings.retired_models)
-    offered = {item["metadata"]["labels"][NAME_LABEL] for item in deployed}
-    return [
-        Problem(
-            where=f"{NAMESPACE}:models",
-            value=name,
-            what="is offered now and no longer declared; its subscriptions would end and keys made for it alone "
-            f"would be disabled, for good; put it back, or write retiredModels: [{name}] if you mean it",
-        )
-        for name in sorted(offered - declared)
-    ]

@@ -58,7 +58,7 @@ def load() -> Settings:
     problems += [
         *profiles.contradictions(settings),
         *capacity.contradictions(settings),
-        *unresolved(settings.models),
+        *unresolved(settings.models, settings.model_serving),
         *routing.contradictions(settings.models),
     ]
     if problems:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from config.entry import Entry
 from config.existing import Existing
-from config.types import Count, Endpoint, ModelName, Price, each_once
+from config.types import Count, Endpoint, ModelName, NamespaceLabel, Price, each_once
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
@@ -69,7 +69,7 @@ class Model(Entry):
     )
     endpoint: Endpoint | None = Field(
         default=None,
-        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Default: none, and preview refuses a model without. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
+        description="OpenAI-compatible base URL as seen from the cluster, ending in /v1. Default: that of the InferenceService called `name`, which preview refuses to do without. Write a Service with its namespace and .svc: LiteLLM is let through to that namespace, to any other host on the URL's port.",
         examples=["http://granite-8b-agent-predictor.private-ai.svc.cluster.local:8080/v1"],
     )
     further_endpoints: Annotated[list[Endpoint], AfterValidator(each_once)] = Field(
@@ -82,14 +82,19 @@ class Model(Entry):
         description="The key that the servers ask for. Default: none, they are called without.",
         examples=[{"existing": {"namespace": "private-ai", "name": "granite-token", "key": "token"}}],
     )
+    namespace: NamespaceLabel | None = Field(
+        default=None,
+        description="Namespace of the model's InferenceService; only read without `endpoint`. Default: one of those that modelServing names.",
+        examples=["private-ai"],
+    )
     served_name: str | None = Field(
         default=None,
         min_length=1,
-        description="The name the server itself knows (vLLM's --served-model-name). Default: `name`, KServe's own default.",
+        description="The name the server itself knows (vLLM's --served-model-name). Default: what the InferenceService says; `name` without one, KServe's own default.",
     )
     context_length: Count | None = Field(
         default=None,
-        description="Tokens of prompt and answer together, as served (vLLM's --max-model-len). Default: none, and preview refuses a model without. A greater value makes long prompts fail at the server.",
+        description="Tokens of prompt and answer together, as served (vLLM's --max-model-len). Default: what the InferenceService says, and preview refuses a model without either. A greater value makes long prompts fail at the server.",
         examples=[16384],
     )
     max_output: Count | None = Field(
@@ -106,7 +111,7 @@ class Model(Entry):
     )
     tools: bool = Field(
         default=False,
-        description="The server accepts tool calls (vLLM: --enable-auto-tool-choice with a parser). Default false: clients that rely on tools would get errors from a server without.",
+        description="The server accepts tool calls (vLLM: --enable-auto-tool-choice with a parser). Default: what the InferenceService says, false without one: clients that rely on tools would get errors from a server without.",
     )
     vision: bool = Field(
         default=False,
@@ -114,7 +119,7 @@ class Model(Entry):
     )
     embedding: bool = Field(
         default=False,
-        description="An embedding model. Default false; the portal tells embedding models by this flag alone.",
+        description="An embedding model. Default: what the InferenceService says (vLLM's --task=embed), false without one; the portal tells embedding models by this flag alone.",
     )
     tpm: Count | None = Field(
         default=None,

@@ -4,7 +4,6 @@ MANAGER_LABEL = "app.kubernetes.io/managed-by"
 STACK_LABEL = "app.kubernetes.io/instance"
 PART_LABEL = "app.kubernetes.io/part-of"
 COMPONENT_LABEL = "app.kubernetes.io/component"
-NAME_LABEL = "app.kubernetes.io/name"
 MANAGER = "pulumi"
 
 # LiteMaaS knows these three by name; they cannot be chosen (litemaas-contract.md section 2).

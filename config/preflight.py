@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pulumi import RunError, log
 from pydantic import SecretStr
 
-from components.naming import Addresses
-from config import existing, findings, model_keys, rotation, stored, tls_findings
+from components.naming import Addresses, Guarded
+from config import bypass, discovery, existing, findings, model_keys, removal, rotation, stakes, stored, tls_findings
 from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
+from config.resolved import Resolved
 from config.settings import Settings
 
 # API group -> (what is missing without it, what to do).
@@ -37,8 +38,9 @@ _WORKERS = 6
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, keys of
-    models by name, and the certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap.
-    ``notices`` is what the operator should know before saying yes.
+    models by name, the certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap,
+    the models, and which of their InferenceServices are to be ``guarded``. ``notices`` is what the operator should
+    know before saying yes.
     """
 
     domain: str
@@ -46,6 +48,8 @@ class Facts:
     authorities: str
     secrets: rotation.Secrets
     model_keys: Mapping[str, SecretStr]
+    models: tuple[Resolved, ...]
+    guarded: tuple[Guarded, ...]
     notices: Sequence[str]
 
 
@@ -80,7 +84,9 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     """
     # One question first: an unreachable server is then reported once, after one time-out.
     groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
-    objects, rights = findings.planned(settings), _rights(settings)
+    offered = discovery.discover(settings, cluster, groups)
+    guarded = bypass.guarded(settings, offered)
+    objects, rights = findings.planned(settings, offered.models, guarded), _rights(settings)
     wanted, of_models = rotation.existing(settings), model_keys.wanted(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
@@ -113,7 +119,12 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += stored.resized(settings, claims, cluster.read)
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
     problems += findings.foreign_scalers(settings, scalers.result(), stack)
-    problems += findings.vanished(settings, models.result().get("items", []))
+    problems += offered.problems
+    # Where not even the names of all models are known, none can be said to have gone.
+    if offered.complete and (gone := removal.vanished(settings, offered, models.result().get("items", []))):
+        at_stake = stakes.ask(cluster, settings.namespace, [one.name for one in gone])
+        problems += removal.problems(gone, at_stake)
+    problems += bypass.denied(guarded, cluster)
     authorities, untrusted = tls_findings.authorities(settings, cluster)
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
     problems += rotation.unserved(settings, groups, cluster.server)
@@ -130,8 +141,16 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         authorities=authorities,
         secrets=secrets,
         model_keys=keys,
-        notices=findings.scaler_ends(settings, scalers.result(), stack),
+        models=offered.models,
+        guarded=guarded,
+        notices=[*findings.scaler_ends(settings, scalers.result(), stack), *_told(settings, offered)],
     ), problems
+
+
+def _told(settings: Settings, offered: discovery.Discovery) -> tuple[str, ...]:
+    """The warnings about models, each list as one text."""
+    lists = (["Models:", *offered.warnings] if offered.warnings else [], bypass.warnings(settings, offered))
+    return tuple("\n  - ".join(each) for each in lists if each)
 
 
 def _live(found: Iterable[tuple[findings.Owned, Json]], kind: str) -> list[Json]:

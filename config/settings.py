@@ -12,6 +12,7 @@ from config.exposure import Exposure
 from config.gateway import GatewaySettings
 from config.models import Model, catalogue
 from config.redis import Redis
+from config.serving import ModelServing
 from config.sizes import Images, Replicas, Storage, TierResources
 from config.sources import SecretSources
 from config.trust import Tls, Trust
@@ -28,7 +29,8 @@ def _from_catalogue(value: Any) -> Any:
         hint = f"did you mean {close[0]}? " if close else ""
         msg = (
             f"is not in the catalogue ({', '.join(known)}); {hint}without an endpoint no call could reach it; "
-            "write one of these names, or an entry with name, endpoint and contextLength"
+            "write one of these names, an entry with name, endpoint and contextLength, or one with the name and "
+            "namespace of an InferenceService"
         )
         raise ValueError(msg)
     return known[value]
@@ -63,6 +65,9 @@ class Settings(Entry):
         default=[],
         description="Models to offer: names from the catalogue, or entries. Default: none, a portal without models.",
         examples=[["granite-8b-agent"]],
+    )
+    model_serving: ModelServing = Field(
+        default=ModelServing(), description="InferenceServices that are models, and who reaches them."
     )
     retired_models: list[ModelName] = Field(
         default=[],

@@ -257,6 +257,7 @@ class FakeCluster(Cluster):
         *,
         domain: str | None = DOMAIN,
         missing_apis: Collection[str] = (),
+        more_apis: Collection[str] = (),
         denied: Collection[tuple[str, str]] = (),
         unreachable: str | None = None,
         logs: Mapping[str, str] | None = None,
@@ -273,7 +274,7 @@ class FakeCluster(Cluster):
             "oauth.openshift.io",
             "user.openshift.io",
         }
-        groups -= set(missing_apis)
+        groups = (groups | set(more_apis)) - set(missing_apis)
         self._answers: dict[str, Json | Answer] = {"/apis": {"groups": [{"name": name} for name in sorted(groups)]}}
         if domain is not None:
             self._answers["/apis/config.openshift.io/v1/ingresses/cluster"] = {"spec": {"domain": domain}}

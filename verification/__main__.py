@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from config.cluster import Cluster, Json, UnreachableError
-from verification.installation import CannotAskError, Installation, find
+from config.installation import CannotAskError, Installation, find
 
 FILES = Path(__file__).parents[1] / "components" / "files"
 WELL, FAILED, NOT_ASKED = 0, 1, 2

@@ -110,6 +110,8 @@ class TemporaryKey:
 
     def withdraw(self):
         if not self._deleted:
+            # LiteLLM tells its other replicas of a block, not of a deletion (docs/decisions/0014).
+            self._post("/key/block", {"key": self.key})
             answer = self._post("/key/delete", {"key_aliases": [self._alias]})
             self._deleted = answer.status == 200
         bearer = {"Authorization": f"Bearer {self.key}"}

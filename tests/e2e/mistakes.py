@@ -42,7 +42,7 @@ def spoilt(deployed: Deployed, folder: Path, mistakes: Mistakes, stack: str, **s
 
 def fail_early(deployed: Deployed, folder: Path, *, mistake: str) -> str:
     """What the first `up` of a stack of its own says that has one of the early mistakes; leaves nothing."""
-    settings: Json = {"namespace": mistake, "access": {"manageGroups": False}, "rolloutTimeoutSeconds": 60}
+    settings: Json = {"namespace": mistake, "access": {"manageGroups": False}, "rolloutTimeoutSeconds": 120}
     settings["replicas"] = {}
     project = spoilt(deployed, folder, EARLY[mistake], mistake, **settings)
     said = project.up(expect=1)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from config import Settings, findings
+from config.resolved import resolved
 from tests import harness
 
 DEMO = {
@@ -30,6 +32,11 @@ PRODUCTION = {
     "database": {"storage": {"size": "50Gi", "storageClass": "fast"}},
     "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
 }
+
+
+def planned_for(settings: Settings) -> list[findings.Owned]:
+    """What preflight looks at for settings that say everything of their models."""
+    return findings.planned(settings, [resolved(model) for model in settings.models], ())
 
 
 @pytest.fixture(scope="session")

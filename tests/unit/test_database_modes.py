@@ -6,10 +6,9 @@ import pytest
 from pulumi import RunError
 
 from components import trust
-from config import findings
 from tests import harness
 from tests.unit import certificates
-from tests.unit.conftest import DEMO
+from tests.unit.conftest import DEMO, planned_for
 from tests.unit.test_preflight import NOT_ASKED, OURS
 from tests.unit.ways import allowed, policies, used
 
@@ -161,7 +160,7 @@ def test_the_ways_to_an_external_server_are_open_and_preflight_knows_their_polic
         for each in one.manifests
         if "name" in each.metadata and each.kind not in NOT_ASKED
     }
-    planned = findings.planned(harness.read_config(settings, ["secrets"]))
+    planned = planned_for(harness.read_config(settings, ["secrets"]))
     assert {(each.kind, each.name, each.namespace) for each in planned} == registered
 
 
@@ -336,7 +335,7 @@ def test_preflight_looks_at_the_cluster_of_the_same_name():
         for each in run(settings).manifests
         if "name" in each.metadata and each.kind not in NOT_ASKED
     }
-    planned = findings.planned(harness.read_config(settings))
+    planned = planned_for(harness.read_config(settings))
     assert {(each.kind, each.name, each.namespace) for each in planned} == registered
     text = refusal(settings, cluster=harness.FakeCluster({CLUSTER: {"metadata": {"name": "postgres"}, "spec": SPEC}}))
     assert "oc label --overwrite cluster.postgresql.cnpg.io postgres -n litemaas" in text

@@ -3,10 +3,9 @@
 import pytest
 from pulumi import RunError
 
-from config import findings
 from config.cluster import Answer
 from tests import harness
-from tests.unit.conftest import DEMO
+from tests.unit.conftest import DEMO, planned_for
 
 OURS = {"app.kubernetes.io/instance": harness.STACK, "app.kubernetes.io/managed-by": "pulumi"}
 NAMESPACE = "/api/v1/namespaces/litemaas"
@@ -311,7 +310,7 @@ def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers
         for one in run.manifests
         if "name" in one.metadata and one.kind not in NOT_ASKED
     }
-    planned = findings.planned(harness.read_config(config))
+    planned = planned_for(harness.read_config(config))
     assert {(one.kind, one.name, one.namespace) for one in planned} == registered
     assert len(planned) == len(registered)
 
@@ -319,7 +318,7 @@ def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers
 def test_the_paths_that_preflight_asks_are_those_of_the_objects(demo):
     """Group, version and plural of a path must fit the kind, or a stranger's object is never seen."""
     plurals = {"NetworkPolicy": "networkpolicies"}
-    for one in findings.planned(harness.read_config(DEMO)):
+    for one in planned_for(harness.read_config(DEMO)):
         api = demo.one(one.kind, one.name).inputs["apiVersion"]
         prefix = f"/apis/{api}" if "/" in api else f"/api/{api}"
         space = f"/namespaces/{one.namespace}" if one.namespace else ""

@@ -5,9 +5,8 @@ import yaml
 from pulumi import RunError
 
 from components import trust
-from config import findings
 from tests import harness
-from tests.unit.conftest import DEMO
+from tests.unit.conftest import DEMO, planned_for
 from tests.unit.ways import Way, allowed, policies, used
 
 VALUE = "external-sentinel-0123456789"
@@ -70,14 +69,14 @@ def test_nothing_of_the_bundled_redis_is_made(external):
 
 def test_what_is_not_made_is_not_asked_for_either():
     settings = harness.read_config({**DEMO, "redis": ELSEWHERE, "secrets": SECRET}, ["secrets"])
-    assert "redis" not in {one.name for one in findings.planned(settings)}
+    assert "redis" not in {one.name for one in planned_for(settings)}
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_preflight_asks_for_exactly_the_policies_that_are_made(place):
     config = {**DEMO, "redis": PLACES[place], "secrets": SECRET}
     settings = harness.read_config(config, ["secrets"])
-    asked = {one.name for one in findings.planned(settings) if one.kind == "NetworkPolicy"}
+    asked = {one.name for one in planned_for(settings) if one.kind == "NetworkPolicy"}
     assert asked == set(policies(harness.run_program(config, ["secrets"])))
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from config.cluster import Answer
+from config.installation import CannotAskError, find
 from tests import harness
 from tests.unit.http_double import serving
 from tests.unit.verify.installation_double import ADMIN, E5, GRANITE, MASTER, InstallationDouble, refuse
 from verification import __main__ as command
-from verification.installation import CannotAskError, find
 
 JOBS = "/apis/batch/v1/jobs"
 CHAT = "/gateway/v1/chat/completions"

@@ -208,6 +208,8 @@ class InstallationDouble:
 
     def _key(self, request: Request, path: str) -> Reply:
         body = request.json()
+        if path == "/key/block":
+            return say(200, {"blocked": True}) if body["key"] in self.keys.values() else refuse(404, "no such key")
         if path == "/key/delete":
             gone = [self.keys.pop(alias, None) for alias in body["key_aliases"]]
             return say(200, {"deleted_keys": body["key_aliases"]}) if all(gone) else refuse(404, "no such key")
