@@ -11,6 +11,9 @@ Value = str | int | float | bool | Mapping[str, object] | Sequence[object] | Non
 # SIGTERM closes the socket at once; so long the pod still answers while routers and proxies learn that it leaves.
 DRAIN_SECONDS = 10
 _MARGIN_SECONDS = 10
+# uvicorn starts a worker anew that does not answer it within 5 s, and importing LiteLLM takes longer on a busy node:
+# it never came up (docs/decisions/0027).
+_WORKER_START_SECONDS = 120
 _HEADER = """\
 # Configuration of the LiteLLM proxy, made by components/gateway_config.py, where the reasons stand.
 # Models are not here but in LiteLLM's database.
@@ -47,6 +50,7 @@ class Tuning:
         return {
             # Without it the proxy cuts answers 30 s after SIGTERM; 1.81 does not know it and waits for all.
             "GRACEFUL_SHUTDOWN_TIMEOUT": str(self.request_seconds),
+            **({"TIMEOUT_WORKER_HEALTHCHECK": str(_WORKER_START_SECONDS)} if self.workers > 1 else {}),
             **({} if self.admin_ui else {"DISABLE_ADMIN_UI": "True"}),
         }
 

@@ -18,6 +18,8 @@ _PROCESS_MIB = 750
 _MIB = 2**20
 # The first release that limits the calls in flight: in the packages, 1.100.0 has nothing of it and 1.101.0 has.
 _LIMITS_IN_FLIGHT = (1, 101)
+# Of 1.81, 1.85 and 1.90 the first whose uvicorn can be told to be patient with workers that start.
+_SEVERAL_WORKERS = (1, 90)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.\d+")
 
 
@@ -101,15 +103,26 @@ def _too_little_memory(settings: Settings) -> list[Problem]:
 
 
 def _unknown_to_the_image(settings: Settings) -> list[Problem]:
-    wanted, image = settings.gateway.max_in_flight_requests, settings.images.litellm
+    wanted, image = settings.gateway, settings.images.litellm
     version = _version(image)
-    if wanted is None or version is None or version >= _LIMITS_IN_FLIGHT:
+    if version is None:
         return []
-    what = (
-        f"is unknown to LiteLLM {version[0]}.{version[1]} ({image}), which would take any number of calls; "
-        "leave it out, or write a newer images.litellm"
-    )
-    return [Problem(where=f"{NAMESPACE}:gateway.maxInFlightRequests", value=str(wanted), what=what)]
+    it = f"LiteLLM {version[0]}.{version[1]} ({image})"
+    problems: list[Problem] = []
+    if wanted.max_in_flight_requests is not None and version < _LIMITS_IN_FLIGHT:
+        what = (
+            f"is unknown to {it}, which would take any number of calls; leave it out, or write a newer images.litellm"
+        )
+        where = f"{NAMESPACE}:gateway.maxInFlightRequests"
+        problems.append(Problem(where=where, value=str(wanted.max_in_flight_requests), what=what))
+    if wanted.workers > 1 and version < _SEVERAL_WORKERS:
+        what = (
+            f"is more than one, and {it} ends a worker that takes more than 5 s to start, as on a busy node all do: "
+            "the pod would never be ready; write 1 and more pods, or an images.litellm of "
+            f"{_SEVERAL_WORKERS[0]}.{_SEVERAL_WORKERS[1]} or newer"
+        )
+        problems.append(Problem(where=f"{NAMESPACE}:gateway.workers", value=str(wanted.workers), what=what))
+    return problems
 
 
 def _version(image: str) -> tuple[int, int] | None:

@@ -150,7 +150,7 @@ class GatewaySettings(Entry):
 
     workers: Count = Field(
         default=1,
-        description="Processes in each pod. Default 1, LiteLLM's advice: more pods spread better than more workers. Each takes 750 MiB, and several need one more process over them.",
+        description="Processes in each pod. Default 1, LiteLLM's advice: more pods spread better than more workers. Each takes 750 MiB, and several need one more process over them. Several are refused with LiteLLM before 1.90, the default image too.",
     )
     autoscaling: Autoscaling | None = Field(
         default=None,

@@ -89,10 +89,13 @@ def test_settings_of_litellms_own_are_passed_on_and_ours_stay():
 
 
 def test_workers_are_started_by_the_proxy_itself():
-    run = harness.run_program({**config(workers=2), "resources": LIMITS})
+    run = harness.run_program({**config(workers=2), "resources": LIMITS, "images": {"litellm": NEWER}})
     arguments = harness.container(proxy(run))["args"]
     assert arguments[arguments.index("--num_workers") + 1] == "2"
-    assert "--num_workers" not in harness.container(proxy(deployed()))["args"]
+    assert int(harness.env(proxy(run))["TIMEOUT_WORKER_HEALTHCHECK"] or 0) >= 60, "else they are ended while they start"
+    one = proxy(deployed())
+    assert "--num_workers" not in harness.container(one)["args"]
+    assert "TIMEOUT_WORKER_HEALTHCHECK" not in harness.env(one)
 
 
 # --- LiteLLM's web page ---
@@ -241,6 +244,11 @@ IMPOSSIBLE = {
         "gateway.maxInFlightRequests = 100",
         "unknown to LiteLLM 1.81",
     ),
+    "several workers in the default image": (
+        {**config(workers=2), "resources": LIMITS},
+        "gateway.workers = 2",
+        "the pod would never be ready; write 1 and more pods, or an images.litellm of 1.90 or newer",
+    ),
     "an unknown key": (config(timeout=5), "gateway.timeout", "no such key"),
 }
 
@@ -258,7 +266,7 @@ def test_all_of_it_is_refused_at_once():
     )
     paths = ("gateway.workers", "gateway.maxInFlightRequests", "gateway.autoscaling.maxReplicas", "replicas.litellm")
     assert [path for path in paths if f"litemaas:{path}" not in text] == []
-    assert "(4 problems)" in text
+    assert "(5 problems)" in text
 
 
 @pytest.mark.parametrize(
