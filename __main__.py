@@ -204,7 +204,7 @@ models = Models(
         gateway=gateway,
         gateway_url=gateway.internal_url,
         env_secret=gateway.env_secret,
-        models=arguments.models(settings, scope, urls),
+        models=arguments.models(settings, urls),
         retired=settings.retired_models,
         trust=foundation.trust,
     ),

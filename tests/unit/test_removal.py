@@ -64,8 +64,7 @@ def services() -> Iterator[Services]:
 
 def offered(run: harness.Run) -> dict[str, Any]:
     """What preflight finds of the models of a run."""
-    carriers = [one for one in run.find("ConfigMap") if one.labels["app.kubernetes.io/component"] == "model"]
-    return {MODELS: {"items": [{"metadata": {"labels": one.labels}, "data": one.inputs["data"]} for one in carriers]}}
+    return {MODELS: {"items": [{"data": run.one("ConfigMap", "models-declarations").inputs["data"]}]}}
 
 
 def deployed(run: harness.Run, services: Services | None = None, **more: Any) -> harness.FakeCluster:
@@ -126,7 +125,7 @@ def test_while_no_model_leaves_neither_services_nor_secrets_are_asked_for(demo, 
     cluster = deployed(demo, services)
     harness.run_program(DEMO, cluster=cluster)
     assert services.asked == []
-    assert not [path for _, path in cluster.requests if "/secrets/" in path or path.startswith("/apis/batch")]
+    assert not [path for _, path in cluster.requests if "/secrets/" in path or "/jobs" in path]
 
 
 @pytest.mark.parametrize("renamed", ["mistral-new", "a-mistral"])
