@@ -124,9 +124,8 @@ class Models(ComponentResource):
             data={file: kube.file(file) for file in _SCRIPTS},
             opts=child,
         )
-        spec = jobs.job(
-            scope, "models", _registration(args, account, self.declarations, script.metadata.name), patient=True
-        )
+        pod = _registration(args, account, self.declarations, script.metadata.name)
+        spec = jobs.job(scope, "models", pod, patient=True)
         k8s.batch.v1.Job(
             f"{name}-registration",
             metadata=scope.job_meta("models"),
@@ -163,5 +162,8 @@ def _registration(args: ModelsArgs, account: Input[str], declarations: Input[str
 
 
 def declared(declarations: Input[str]) -> volumes.Mount:
-    """Each model's declaration as ``<name>.json`` in the directory ``DECLARED``; ``declarations`` is their ConfigMap."""
+    """Each model's declaration as ``<name>.json`` in the directory ``DECLARED``.
+
+    ``declarations`` is the name of their ConfigMap.
+    """
     return volumes.config_files("declared", DECLARED, declarations)
