@@ -58,8 +58,8 @@ def test_the_catalogue_says_of_the_seeds_models_what_the_cluster_says():
 def test_a_discovered_model_is_a_resource_like_any_other():
     run = harness.run_program({**DEMO, "models": [], "modelServing": ALL}, cluster=cluster(lists(served=seed())))
     assert {one.name for one in run.find("Model")} == {f"models-{name}" for name in inference.SEED}
-    declared = {one.labels["app.kubernetes.io/name"]: one.inputs["data"]["model.json"] for one in carriers(run)}
-    devstral = json.loads(declared["devstral-2"])
+    (carrier,) = carriers(run)
+    devstral = json.loads(carrier.inputs["data"]["devstral-2.json"])
     assert (devstral["context_length"], devstral["tools"], devstral["serving"]) == (32768, True, False)
 
 
