@@ -205,7 +205,7 @@ models = Models(
         gateway=gateway,
         gateway_url=gateway.internal_url,
         env_secret=gateway.env_secret,
-        models=arguments.models(facts.models, scope, urls),
+        models=arguments.models(facts.models, urls),
         retired=settings.retired_models,
         trust=foundation.trust,
     ),

@@ -1,6 +1,6 @@
 """Verification tier: the last Job of `up`, which uses what was deployed as people and programs will."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
@@ -36,7 +36,7 @@ class VerificationArgs:
     """``tiers`` have to be up before; it runs again when one of ``revisions`` changes, or a declaration.
 
     ``image`` is LiteLLM's own, used for its Python. ``gateway_secret`` and ``backend_secret`` are the
-    Secrets with the keys of administrators, ``declarations`` the ConfigMaps by model.
+    Secrets with the keys of administrators, ``declarations`` the ConfigMap of the models.
     """
 
     scope: kube.Scope
@@ -45,7 +45,7 @@ class VerificationArgs:
     trust: Trust
     tiers: Sequence[Resource]
     revisions: Sequence[Input[str]]
-    declarations: Mapping[str, Input[str]]
+    declarations: Input[str]
     portal_url: Target[str]
     api_url: Target[str]
     gateway_url: Target[str]
@@ -111,7 +111,7 @@ def _pod(args: VerificationArgs, checked: Input[str], scripts: Input[str], accou
         },
         mounts=[
             volumes.config_files("scripts", "/opt/litemaas", scripts),
-            *declared(args.declarations),
+            declared(args.declarations),
         ],
         service_account=account,
     )

@@ -12,7 +12,7 @@ from components.credentials import Credential
 from components.exposure import Given, Issued, Kept
 from components.external import External
 from components.gateway_config import Tuning
-from components.kube import Scope, Size
+from components.kube import Size
 from components.models import Endpoint, ModelArgs
 from components.naming import Addresses
 from components.postgres import Bundled
@@ -143,11 +143,10 @@ def model_keys(keys: Mapping[str, SecretStr]) -> dict[str, Output[str]]:
     return {routing.key_variable(model): secret_text(key) for model, key in keys.items()}
 
 
-def models(offered: Sequence[Resolved], scope: Scope, urls: Addresses) -> list[ModelArgs]:
+def models(offered: Sequence[Resolved], urls: Addresses) -> list[ModelArgs]:
     """The models that are offered."""
     return [
         ModelArgs(
-            scope=scope,
             model=model.name,
             endpoints=[
                 Endpoint(

@@ -144,7 +144,8 @@ class _Finding:
             self.warnings.append(f"{service} {service.why_not}: it is not offered until a later up finds one")
             return
         model = _completed(Model(name=service.name), service)
-        self.problems += [each for each in _contradictions(str(service), model, service) if each.where.endswith("Key")]
+        if service.auth:
+            self.problems.append(_no_key(service))
         if model.context_length is None:
             self.problems.append(_no_context(service))
             self.unknown.append(model)
@@ -186,10 +187,18 @@ class _Finding:
 
 
 def _no_context(service: InferenceService) -> Problem:
+    fault = "does not say its context length (no --max-model-len); long prompts would fail, and the portal show none"
+    return _to_declare(service, fault, "contextLength: <tokens>")
+
+
+def _no_key(service: InferenceService) -> Problem:
+    return _to_declare(service, "lets nobody in without a token (enable-auth is true); all would fail", "apiKey: ...")
+
+
+def _to_declare(service: InferenceService, fault: str, key: str) -> Problem:
     what = (
-        "is discovered and does not say its context length (no --max-model-len); the portal would show a wrong one, "
-        f"and long prompts would fail; write it: models: [{{name: {service.name}, namespace: {service.namespace}, "
-        "contextLength: <tokens>}], or leave the model out by modelServing.discover's labelSelector"
+        f"is discovered and {fault}; write models: [{{name: {service.name}, namespace: {service.namespace}, {key}}}], "
+        "or leave it out by the labelSelector under modelServing.discover"
     )
     return Problem(where=str(service), what=what)
 

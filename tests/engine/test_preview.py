@@ -21,7 +21,7 @@ def test_a_changed_model_shows_that_model_and_its_registration(main: Project) ->
     steps = main.preview_json()
     assert rows(steps) == {
         ("update", "Model", "models-granite-8b-agent"),
-        ("replace", "ConfigMap", "models-granite-8b-agent-declaration"),
+        ("replace", "ConfigMap", "models-declarations"),
         ("replace", "Job", "models-registration"),
         VERIFIED,
     }
@@ -42,7 +42,7 @@ def test_an_added_model_shows_one_model(main: Project) -> None:
     main.change(models=["granite-8b-agent", "mistral-3-int4", "gpt-oss-20b"])
     assert rows(main.preview_json()) == {
         ("create", "Model", "models-gpt-oss-20b"),
-        ("create", "ConfigMap", "models-gpt-oss-20b-declaration"),
+        ("replace", "ConfigMap", "models-declarations"),
         ("replace", "Job", "models-registration"),
         VERIFIED,
     }
@@ -59,7 +59,7 @@ def test_a_model_that_is_retired_shows_its_removal(main: Project) -> None:
     main.change(models=["granite-8b-agent"], retiredModels=["mistral-3-int4"])
     assert rows(main.preview_json()) == {
         ("delete", "Model", "models-mistral-3-int4"),
-        ("delete", "ConfigMap", "models-mistral-3-int4-declaration"),
+        ("replace", "ConfigMap", "models-declarations"),
         ("replace", "Job", "models-registration"),
         VERIFIED,
     }

@@ -5,6 +5,7 @@ import pytest
 from config import Settings, findings
 from config.resolved import resolved
 from tests import harness
+from tests.unit import inference
 
 DEMO = {
     "clusterDomain": harness.DOMAIN,
@@ -47,6 +48,14 @@ def demo() -> harness.Run:
 @pytest.fixture(scope="session")
 def production() -> harness.Run:
     return harness.run_program(PRODUCTION)
+
+
+@pytest.fixture(scope="session")
+def locked() -> harness.Run:
+    """A model in another namespace, to which only the gateway is let."""
+    served = [inference.service("granite-8b-agent", inference.arguments("granite-8b-agent", 16384, tools=True))]
+    config = {**DEMO, "models": ["granite-8b-agent"], "modelServing": {"lockdown": True}}
+    return harness.run_program(config, cluster=inference.cluster(inference.lists(served=served)))
 
 
 @pytest.fixture(params=["demo", "production"])

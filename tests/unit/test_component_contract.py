@@ -47,6 +47,7 @@ def test_the_contract_looks_at_every_tier():
         "Frontend",
         "Isolation",
         "Verification",
+        "Lockdown",
     }
 
 
@@ -69,8 +70,8 @@ def test_arguments_are_a_frozen_keyword_only_dataclass(component):
 
 
 @each
-def test_the_type_token_is_the_name_of_the_class(component, demo):
-    registered = demo.find(component.__name__)
+def test_the_type_token_is_the_name_of_the_class(component, demo, locked):
+    registered = demo.find(component.__name__) or locked.find(component.__name__)
     assert registered
     assert {one.type for one in registered} == {f"litemaas:index:{component.__name__}"}
 

@@ -33,7 +33,7 @@ def refusal(*models: Any, secrets: frozenset[str] = frozenset()) -> str:
 
 
 def declaration(run: harness.Run, name: str) -> dict[str, Any]:
-    return json.loads(run.one("ConfigMap", f"models-{name}-declaration").inputs["data"]["model.json"])
+    return json.loads(run.one("ConfigMap", "models-declarations").inputs["data"][f"{name}.json"])
 
 
 def router_settings(run: harness.Run) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What must be true of the cluster is asked before anything is registered; everything wrong is told at once."""
 
+import json
+
 import pytest
 from pulumi import RunError
 
@@ -34,7 +36,7 @@ def owned(**metadata) -> dict:
 
 
 def offered(*names: str) -> dict:
-    return {"items": [{"metadata": {"labels": {"app.kubernetes.io/name": name}}} for name in names]}
+    return {"items": [{"data": {f"{name}.json": json.dumps({"model": name}) for name in names}}]}
 
 
 def test_an_unreachable_api_server_is_told_once_with_its_cure():
@@ -156,8 +158,8 @@ def test_offered_models_are_looked_up_by_the_labels_that_the_program_writes(demo
     harness.run_program(DEMO, cluster=double)
     asked = next(path for _, path in double.requests if path.startswith(CONFIG_MAPS))
     wanted = dict(pair.split("%3D") for pair in asked.split("labelSelector=")[1].split(","))
-    carriers = [one for one in demo.find("ConfigMap") if one.labels.items() >= wanted.items()]
-    assert {one.labels["app.kubernetes.io/name"] for one in carriers} == set(demo.exports["models"])
+    (carrier,) = [one for one in demo.find("ConfigMap") if one.labels.items() >= wanted.items()]
+    assert {json.loads(text)["model"] for text in carrier.inputs["data"].values()} == set(demo.exports["models"])
 
 
 def test_everything_that_is_wrong_is_told_at_once():

@@ -526,12 +526,13 @@ def test_the_double_refuses_the_same_id_twice(litellm, script, api):
 
 def test_the_declaration_of_the_program_is_what_the_script_reads(script, demo):
     """The two share their words by agreement only."""
-    for carrier in (one for one in demo.find("ConfigMap") if one.labels["app.kubernetes.io/component"] == "model"):
-        declared = json.loads(carrier.inputs["data"]["model.json"])
-        assert set(declared) == set(GRANITE)
-        assert all(set(one) == set(SERVER) for one in declared["endpoints"])
-        (want,) = script.wanted(declared)
-        assert want["model_name"] == declared["model"]
+    files = demo.one("ConfigMap", "models-declarations").inputs["data"]
+    assert set(files) == {f"{name}.json" for name in demo.exports["models"]}
+    for model in map(json.loads, files.values()):
+        assert set(model) == set(GRANITE)
+        assert all(set(one) == set(SERVER) for one in model["endpoints"])
+        (want,) = script.wanted(model)
+        assert want["model_name"] == model["model"]
 
 
 def test_the_script_needs_python_only():

@@ -64,8 +64,7 @@ def services() -> Iterator[Services]:
 
 def offered(run: harness.Run) -> dict[str, Any]:
     """What preflight finds of the models of a run."""
-    carriers = [one for one in run.find("ConfigMap") if one.labels["app.kubernetes.io/component"] == "model"]
-    return {MODELS: {"items": [{"metadata": {"labels": one.labels}, "data": one.inputs["data"]} for one in carriers]}}
+    return {MODELS: {"items": [{"data": run.one("ConfigMap", "models-declarations").inputs["data"]}]}}
 
 
 def deployed(run: harness.Run, services: Services | None = None, **more: Any) -> harness.FakeCluster:

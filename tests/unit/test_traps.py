@@ -417,8 +417,9 @@ def test_no_route_gives_up_the_cookie_that_login_needs(run):
 def test_the_job_reads_every_declared_model_as_a_file(run):
     job = run.one("Job", "models-registration")
     volume = next(one for one in (job.pod or {})["volumes"] if one["name"] == "declared")
-    files = {one["configMap"]["items"][0]["path"] for one in volume["projected"]["sources"]}
-    assert files == {f"{name}.json" for name in run.exports["models"]}
+    assert volume["configMap"] == {"name": "models-declarations-auto"}
+    files = run.one("ConfigMap", "models-declarations").inputs["data"]
+    assert set(files) == {f"{name}.json" for name in run.exports["models"]}
     assert harness.env(job)["DECLARED"] == next(
         path for path, name in harness.mounts(job).items() if name == "declared"
     )

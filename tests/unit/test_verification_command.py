@@ -65,14 +65,9 @@ def replace(job: dict[str, Any], answers: dict[str, Any], double: InstallationDo
         ref = one["valueFrom"]["secretKeyRef"]
         value = base64.b64encode(env[one["name"]].encode()).decode()
         answers[f"/api/v1/namespaces/litemaas/secrets/{ref['name']}"]["data"][ref["key"]] = value
-    sources = []
-    for model in double.models:
-        answers[f"/api/v1/namespaces/litemaas/configmaps/{model['model']}"] = {
-            "data": {"model.json": json.dumps(model)}
-        }
-        items = [{"key": "model.json", "path": f"{model['model']}.json"}]
-        sources.append({"configMap": {"name": model["model"], "items": items}})
-    next(one for one in pod["volumes"] if one["name"] == "declared")["projected"]["sources"] = sources
+    declared = next(one for one in pod["volumes"] if one["name"] == "declared")["configMap"]["name"]
+    files = {f"{model['model']}.json": json.dumps(model) for model in double.models}
+    answers[f"/api/v1/namespaces/litemaas/configmaps/{declared}"] = {"data": files}
 
 
 @pytest.fixture

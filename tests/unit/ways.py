@@ -102,14 +102,14 @@ def used(run: harness.Run) -> tuple[Ways, Ways]:
     out: Ways = {component(one): set() for one in run.workloads}
     into: Ways = {name: set() for name in out}
     for workload in run.workloads:
-        texts = [(name, text) for name, text in told(run, workload) if name != "model.json"]
+        texts = [(name, text) for name, text in told(run, workload) if not name.endswith(".json")]
         for host, port in addresses(texts):
             out[component(workload)] |= way_to(run, host, port)
     for one in run.find("ConfigMap"):
         if one.labels[COMPONENT] == "model":
             # The Job that reads it does not call the model; LiteLLM does, which the Job tells of it.
-            declared = json.loads(one.inputs["data"]["model.json"])["endpoints"]
-            servers = addresses([("endpoint", server["url"]) for server in declared])
+            declared = [json.loads(text)["endpoints"] for text in one.inputs["data"].values()]
+            servers = addresses([(server["url"], server["url"]) for each in declared for server in each])
             out["litellm"] |= {way for host, port in servers for way in way_to(run, host, port)}
     for source, ways in out.items():
         for way in ways:
