@@ -21,7 +21,7 @@ def guarded(settings: Settings, found: Discovery) -> tuple[Guarded, ...]:
     """The InferenceServices that get a policy. In the installation's own namespace it denies all anyway."""
     if not settings.model_serving.lockdown:
         return ()
-    unique = sorted({(one.namespace, one.name) for one in found.services.values()})
+    unique = sorted({(one.namespace, one.name) for each in found.services.values() for one in each})
     home = settings.namespace
     return tuple(Guarded(home=home, namespace=space, name=name) for space, name in unique if space != home)
 
@@ -44,7 +44,8 @@ def denied(services: Sequence[Guarded], cluster: Cluster) -> list[Problem]:
 def warnings(settings: Settings, found: Discovery) -> list[str]:
     """What to tell of ways around the gateway, one text for each model."""
     told: list[str] = []
-    for model, service in sorted(found.services.items()):
+    each = [(model, one) for model, services in sorted(found.services.items()) for one in services]
+    for model, service in each:
         if service.namespace == settings.namespace:
             continue
         policies = [one for one in found.namespaces[service.namespace].policies if _selects(one, service.labels)]

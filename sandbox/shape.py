@@ -133,10 +133,10 @@ def apply_late(client: Client, openshift: Path, omit: Collection[str], domain: s
             }
         )
     for each in load(paths.MANIFESTS / "models.yaml"):
-        if each["kind"] != "InferenceService":
-            client.apply(each)
-        elif INFERENCE not in omit:
-            client.apply(each)
+        if each["apiVersion"].startswith("serving.kserve.io") and INFERENCE in omit:
+            continue
+        client.apply(each)
+        if each["kind"] == "InferenceService":
             client.apply({**each, "status": model_status(each, domain)}, "status")
     wait("refusal of foreign user ids to be in force", lambda: _refused(client))
 

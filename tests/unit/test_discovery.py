@@ -269,7 +269,49 @@ def test_a_declared_model_says_which_of_two_it_means():
     assert "models[0].namespace" in told(find(double, {"name": "granite"}, serving=serving))
     found = find(double, {"name": "granite", "namespace": "b"}, serving=serving)
     assert found.problems == ()
-    assert found.services["granite"].namespace == "b"
+    assert [one.namespace for one in found.services["granite"]] == ["b"]
+
+
+FURTHER = {
+    "endpoint": URL.format(8080),
+    "furtherEndpoints": ["http://granite-predictor.b.svc.cluster.local:8080/v1"],
+}
+
+
+def two_servers(second: dict[str, Any]) -> harness.FakeCluster:
+    return cluster(lists(served=[service("granite", GRANITE, replicas=0)]), lists("b", served=[second]))
+
+
+def test_a_model_runs_while_one_of_its_servers_does():
+    found = find(two_servers(service("granite", GRANITE, "b")), {"name": "chat", **FURTHER}, serving={})
+    assert found.models[0].serving
+    assert "another server has to do until somebody scales it up" in found.warnings[0]
+
+
+def test_a_model_whose_servers_are_all_at_zero_does_not_run():
+    found = find(two_servers(service("granite", GRANITE, "b", replicas=0)), {"name": "chat", **FURTHER}, serving={})
+    assert not found.models[0].serving
+    assert len(found.warnings) == 2
+
+
+def test_what_is_said_of_a_model_has_to_be_true_of_all_its_servers():
+    smaller = service("granite", arguments("granite", 8192, tools=True), "b")
+    text = told(find(two_servers(smaller), {"name": "chat", **FURTHER}, serving={}))
+    assert "models[0].contextLength = 16384" in text
+    assert "InferenceService b/granite serves (--max-model-len 8192)" in text
+
+
+def test_a_further_server_on_a_port_that_nobody_can_call_is_named():
+    model = {"name": "chat", **FURTHER, "furtherEndpoints": ["http://granite-predictor.b.svc.cluster.local:80/v1"]}
+    text = told(find(two_servers(service("granite", GRANITE, "b")), model, serving={}))
+    assert "models[0].furtherEndpoints[0] = http://granite-predictor.b" in text
+
+
+def test_a_discovered_model_must_not_have_the_name_of_an_alias():
+    model = {"name": "chat", "endpoint": "http://x/v1", "contextLength": 9, "aliases": ["granite"]}
+    text = told(find(cluster(lists(served=[service("granite", GRANITE)])), model))
+    assert "InferenceService private-ai/granite" in text
+    assert "has the name of chat" in text
 
 
 def test_a_declared_model_that_nobody_serves_is_refused_with_the_nearest_name():
