@@ -53,7 +53,6 @@ class ModelArgs:
     embedding: bool
     tpm: int | None
     rpm: int | None
-    restricted: bool
     verify: bool
     serving: bool
 

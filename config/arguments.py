@@ -166,7 +166,6 @@ def models(offered: Sequence[Resolved], urls: Addresses) -> list[ModelArgs]:
             embedding=model.embedding,
             tpm=model.tpm,
             rpm=model.rpm,
-            restricted=False,
             verify=model.verify,
             serving=one.serving,
         )

@@ -19,6 +19,10 @@ from config.trust import Tls, Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
 
 
+# A ConfigMap holds 1 MiB: 2 KiB for each, four times what one takes as a rule.
+MOST_MODELS = 500
+
+
 def _from_catalogue(value: Any) -> Any:
     """Turn a bare name into the catalogue's entry; leave everything else to validation."""
     if not isinstance(value, str):
@@ -106,6 +110,12 @@ class Settings(Entry):
     @classmethod
     def _each_once(cls, value: list[Model]) -> list[Model]:
         each_once([model.name for model in value])
+        if len(value) > MOST_MODELS:
+            msg = (
+                f"has {len(value)} models; they stand in one ConfigMap, which holds 1 MiB; write {MOST_MODELS} at most, "
+                "and others in another stack"
+            )
+            raise ValueError(msg)
         return value
 
     @model_validator(mode="after")

@@ -21,7 +21,6 @@ GRANITE: dict[str, Any] = {
     "embedding": False,
     "tpm": None,
     "rpm": None,
-    "restricted": False,
     "verify": True,
     "serving": True,
 }

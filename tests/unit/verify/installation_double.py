@@ -102,7 +102,7 @@ class InstallationDouble:
             "supportsFunctionCalling": model["tools"],
             "supportsVision": model["vision"],
             "supportsEmbeddings": model["embedding"],
-            "restrictedAccess": model["restricted"],
+            "restrictedAccess": False,
             "isActive": True,
         }
         return {key: value for key, value in shown.items() if value != 0}

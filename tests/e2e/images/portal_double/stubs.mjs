@@ -64,7 +64,8 @@ export async function liteLLM(...models) {
       "POST /key/delete": forget,
       "GET /user/daily/activity": () => [200, { results: [{ metrics: { api_requests: stub.calls.length } }] }],
     };
-    return actions[name]?.() ?? [404, { error: name }];
+    const patched = raw.method === "PATCH" && stub.models.some((each) => url.pathname === `/model/${each.model_info.id}/update`);
+    return actions[name]?.() ?? (patched ? [200, {}] : [404, { error: name }]);
   };
   return Object.assign(stub, await serve(reply), { count: (name) => stub.calls.filter((call) => call.name === name).length });
 }

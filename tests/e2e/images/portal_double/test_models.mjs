@@ -1,7 +1,7 @@
 // Models, their sync and cascade; subscriptions and keys.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import { backend, freshDatabase, liteLLM, model, openShift, until } from "./stubs.mjs";
+import { ADMIN_KEY, backend, freshDatabase, liteLLM, model, openShift, until } from "./stubs.mjs";
 
 let one, gateway, cluster, database, store, token;
 
@@ -153,6 +153,36 @@ test("restricting a model leaves a key with an empty list: all models", async ()
   assert.equal((await call("PUT", "/admin/models/granite", { restrictedAccess: true })).status, 200);
   assert.deepEqual(gateway.keys.get(key.key).models, []);
   assert.equal((await call("GET", "/subscriptions")).json.data[0].status, "pending");
+});
+
+test("a model that is open again lets in whoever waits", async () => {
+  await call("PUT", "/admin/models/granite", { restrictedAccess: true });
+  assert.equal((await call("POST", "/subscriptions", { modelId: "granite" })).json.status, "pending");
+  await call("PUT", "/admin/models/granite", { restrictedAccess: false });
+  assert.equal((await call("GET", "/subscriptions")).json.data[0].status, "active");
+});
+
+test("with an admin API key a model is changed in LiteLLM, and is never restricted", async () => {
+  const body = { restrictedAccess: true, description: "not stored" };
+  const changes = gateway.count("PATCH /model/id-granite/update");
+  assert.equal((await one.send("PUT", "/api/v1/admin/models/granite", { body, token: ADMIN_KEY })).status, 500);
+  assert.equal(gateway.count("PATCH /model/id-granite/update"), changes + 1);
+  const { restrictedAccess, description } = (await one.send("GET", "/api/v1/models/granite")).json;
+  assert.deepEqual([restrictedAccess, description], [false, "granite model"]);
+});
+
+test("an admin API key sees how many have subscribed to a model", async () => {
+  const total = async (query) => {
+    const answer = await one.send("GET", `/api/v1/admin/subscriptions?limit=1&${query}`, { token: ADMIN_KEY });
+    return [answer.status, answer.json.pagination?.total];
+  };
+  await call("POST", "/subscriptions", { modelId: "granite" });
+  const { json } = await call("POST", "/subscriptions", { modelId: "mistral" });
+  await call("POST", `/subscriptions/${json.id}/cancel`);
+  assert.deepEqual(await total("statuses=active&modelIds=granite"), [200, 1]);
+  assert.deepEqual(await total("statuses=active&modelIds=mistral"), [200, 0]);
+  assert.deepEqual(await total("modelIds=mistral&modelIds=granite"), [200, 2]);
+  assert.equal((await one.send("GET", "/api/v1/admin/subscriptions")).status, 401);
 });
 
 test("the phantom user's writes fail on the foreign key and never reach LiteLLM", async () => {
