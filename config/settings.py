@@ -18,7 +18,6 @@ from config.sources import SecretSources
 from config.trust import Tls, Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
 
-
 # A ConfigMap holds 1 MiB: 2 KiB for each, four times what one takes as a rule.
 MOST_MODELS = 500
 
