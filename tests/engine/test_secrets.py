@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.cluster import Sandbox
 from tests.engine.conftest import Deployed
-from tests.engine.driver import NAMESPACE, SETTINGS, Cluster, Project, generated, leaks, stored
+from tests.engine.driver import GRANITE, NAMESPACE, SETTINGS, Cluster, Project, generated, leaks, stored
 
 # Kinds whose purpose is to hold a secret.
 HOLDERS = {"Secret", "OAuthClient"}
@@ -20,6 +20,8 @@ GIVEN = {
     "portalDatabasePassword": "Given+Portal=Password~0123456789",
     "oauthClientSecret": "GivenOauthClientSecret_0123456789",
 }
+# Of a model, whose server asks for it.
+MODEL_KEY = "GivenKeyOfAModel-0123456789"
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
@@ -95,7 +97,9 @@ def test_secrets_stay_the_same_over_runs(deployed: Deployed, main: Project) -> N
 def given(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """A stack whose operator chose some secrets, and what the runs printed."""
     project = Project(tmp_path_factory.mktemp("given") / "project", program, sandbox.env(), "given")
-    project.write_config(SETTINGS | {"namespace": "given", "access": {"manageGroups": False}})
+    settings = {"namespace": "given", "access": {"manageGroups": False}, "models": [GRANITE, "mistral-3-int4"]}
+    project.write_config(SETTINGS | settings)
+    project.set_secret("models[0].apiKey.value", MODEL_KEY)
     for name, value in GIVEN.items():
         project.set_secret(f"secrets.{name}.value", value)
     said = project.preview("--diff") + project.run("preview", "--json", "--stack", "given").stdout + project.up()
@@ -107,6 +111,7 @@ def test_given_secrets_are_the_ones_in_use(given: tuple[Project, str], cluster: 
     for name, value in GIVEN.items():
         written = urllib.parse.quote(value, safe="") if name == "portalDatabasePassword" else value
         assert written in content, name
+    assert MODEL_KEY in content
     client = cluster.get("oauthclient", "given-oauth-client", None)
     assert client["secret"] == GIVEN["oauthClientSecret"]
 
@@ -116,11 +121,25 @@ def test_given_secrets_show_nowhere_else(given: tuple[Project, str], cluster: Cl
     others = [each for each in cluster.everything() if each["kind"] not in HOLDERS]
     kept = [each.read_text(errors="replace") for each in project.state_files()]
     for text in (said, json.dumps(project.export()), json.dumps(others), *kept):
-        assert leaks(text, GIVEN) == []
+        assert leaks(text, GIVEN | {"key of the model": MODEL_KEY}) == []
 
 
 def test_given_secrets_change_nothing_at_the_second_run(given: tuple[Project, str]) -> None:
     given[0].preview("--expect-no-changes", "--refresh")
+
+
+def test_another_key_of_a_model_rolls_the_gateway_and_nothing_else(given: tuple[Project, str]) -> None:
+    project, other = given[0], "AnotherKeyOfTheModel-0123456789"
+    project.set_secret("models[0].apiKey.value", other)
+    said = project.preview("--diff")
+    steps = {(step.op, step.kind, step.name) for step in project.preview_json()}
+    project.set_secret("models[0].apiKey.value", MODEL_KEY)
+    assert leaks(said, {"new": other, "old": MODEL_KEY}) == []
+    assert steps == {
+        ("replace", "Secret", "gateway-model-keys"),
+        ("update", "Deployment", "gateway-proxy"),
+        ("replace", "Job", "verification-checks"),
+    }
 
 
 def test_a_weak_secret_is_refused_without_being_quoted(empty: Project) -> None:

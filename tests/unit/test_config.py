@@ -68,6 +68,12 @@ BAD = {
         '"ftp://m/v1"',
         "http://<service>",
     ),
+    "more models than an object holds": (
+        {"models": [{**ENTRY, "name": f"m{number}"} for number in range(501)]},
+        "models",
+        "has 501 models",
+        "write 500 at most",
+    ),
     "model name in capitals": (model(name="My Model"), "models[0].name", '"My Model"', "granite-8b-agent"),
     "context of nothing": (model(contextLength=0), "models[0].contextLength", "0", "at least 1"),
     "context in quotes": (model(contextLength="4096"), "models[0].contextLength", '"4096"', "without quotes"),
