@@ -86,11 +86,13 @@ def serving(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, Serving]:
         lists = {kind: answer for (where, kind, _), answer in answers.items() if where == each}
         denied = [_denied(each, kind) for kind, answer in lists.items() if answer.status == HTTPStatus.FORBIDDEN]
         items: dict[str, list[Json]] = {kind: listed(answer.body, "items") for kind, answer in lists.items()}
+        named = {kind: {name_of(one): one for one in items[kind]} for kind in ("services", "deployments.apps")}
         own = {name_of(one): one for one in items[f"servingruntimes.{GROUP}"]}
+        routes = _hosts(items["routes.route.openshift.io"])
         present = [one for one in items[f"inferenceservices.{GROUP}"] if not one["metadata"].get("deletionTimestamp")]
         found[each] = Serving(
             namespace=each,
-            services={name_of(one): _described(one, items, runtimes | own) for one in present},
+            services={name_of(one): _described(one, named, routes, runtimes | own) for one in present},
             policies=items["networkpolicies.networking.k8s.io"],
             problems=denied,
         )
@@ -111,19 +113,27 @@ def _denied(namespace: str, kind: str) -> Problem:
     return Problem(where=f"permission on {kind} in namespace {namespace}", what=what)
 
 
-def _described(body: Json, items: Mapping[str, list[Json]], runtimes: Mapping[str, Json]) -> InferenceService:
+def _described(
+    body: Json,
+    beside: Mapping[str, Mapping[str, Json]],
+    routes: Mapping[str, Sequence[str]],
+    runtimes: Mapping[str, Json],
+) -> InferenceService:
     meta, predictor = body["metadata"], body["spec"]["predictor"]
     name, namespace = meta["name"], meta["namespace"]
     own, base = _containers(predictor, body, runtimes)
-    arguments = [_filled(word, meta) for one in (base, own) for word in _command(one)]
+    # KServe adds the model's arguments to its runtime's, and takes its command in the runtime's stead.
+    command = listed(own, "command") or listed(base, "command")
+    words = [*command, *listed(base, "args"), *listed(own, "args")]
+    arguments = [_filled(word, meta) for word in words]
     environment = {
         each["name"]: _filled(each.get("value") or "", meta) for one in (base, own) for each in listed(one, "env")
     }
     found = served(arguments, environment)
     auth = str(mapping(meta, "annotations").get(AUTH)).lower() == "true"
-    behind = {name_of(one): one for one in items["services"]}.get(f"{name}-predictor")
+    behind = beside["services"].get(f"{name}-predictor")
     ports = _ports(behind, [*listed(own, "ports"), *listed(base, "ports")]) if behind else []
-    deployment = {name_of(one): one for one in items["deployments.apps"]}.get(f"{name}-predictor", {})
+    deployment = beside["deployments.apps"].get(f"{name}-predictor", {})
     assumed = {**mapping(meta, "labels"), MARK: name, "app": f"isvc.{name}-predictor", "component": "predictor"}
     return InferenceService(
         namespace=namespace,
@@ -136,7 +146,7 @@ def _described(body: Json, items: Mapping[str, list[Json]], runtimes: Mapping[st
         auth=auth,
         not_ready=_not_ready(body),
         exposed=mapping(meta, "labels").get(_VISIBILITY) == _EXPOSED,
-        routes=tuple(_hosts(items["routes.route.openshift.io"], name)),
+        routes=tuple(dict.fromkeys(host for each in _fronts(name) for host in routes.get(each, ()))),
         labels=mapping(deployment, "spec", "template", "metadata", "labels") or assumed,
     )
 
@@ -154,10 +164,6 @@ def _main(containers: Sequence[Json]) -> Json:
     named = [one for one in containers if one.get("name") == "kserve-container"]
     nothing: Json = {}
     return next(iter([*named, *containers]), nothing)
-
-
-def _command(container: Json) -> list[str]:
-    return [*listed(container, "command"), *listed(container, "args")]
 
 
 def _filled(text: str, meta: Json) -> str:
@@ -218,10 +224,17 @@ def _not_ready(body: Json) -> str | None:
     return None
 
 
-def _hosts(routes: Sequence[Json], name: str) -> Iterable[str]:
-    targets = {name, f"{name}-predictor", f"{name}-metrics"}
+def _fronts(name: str) -> tuple[str, ...]:
+    """The Services that lead to the pods of an InferenceService."""
+    return name, f"{name}-predictor", f"{name}-metrics"
+
+
+def _hosts(routes: Sequence[Json]) -> dict[str, list[str]]:
+    """The hosts that lead from outside to a Service, by its name."""
+    found: dict[str, list[str]] = {}
     for one in routes:
         spec = one["spec"]
-        to = [spec["to"], *listed(spec, "alternateBackends")]
-        if targets & {each["name"] for each in to} and (host := spec.get("host")):
-            yield host
+        for to in [spec["to"], *listed(spec, "alternateBackends")]:
+            if host := spec.get("host"):
+                found.setdefault(to["name"], []).append(host)
+    return found

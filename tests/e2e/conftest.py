@@ -47,6 +47,8 @@ ORDER = (
     "test_removal",
     "test_verify_command",
     "test_network",
+    # Before other stacks come and go, whose gateways lockdown does not let in.
+    "test_lockdown",
     "test_external_database",
     "test_shared_limits",
     "test_gateway_settings",

@@ -119,6 +119,15 @@ def test_the_runtimes_arguments_come_before_the_models_own():
     assert (model.served_name, model.context_length) == ("granite", 8192)
 
 
+def test_the_models_command_stands_in_its_runtimes_stead():
+    runtime = {
+        "metadata": {"name": "r"},
+        "spec": {"containers": [{"name": "c", "command": ["vllm", "--max-model-len=1"]}]},
+    }
+    one = service("granite", ["--served-model-name=granite"], runtime="r", command=["vllm", "--max-model-len=8192"])
+    assert only(one, runtimes=[runtime]).models[0].context_length == 8192
+
+
 def test_a_runtime_of_the_whole_cluster_counts_where_the_namespace_has_none():
     answers = lists(served=[service("granite", [], runtime="vllm-runtime")])
     double = cluster(answers, {inference.CLUSTER_RUNTIMES: {"items": [RUNTIME]}})
