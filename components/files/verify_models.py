@@ -169,7 +169,8 @@ class Calls:
         return f"on each of {total} endpoints"
 
     def _post(self, what, path, body):
-        answer = self._ask(what, "POST", path, {"model": self._model["model"], **body})
+        # The key opens all models: with fallbacks, another one would answer in the stead of a dead one.
+        answer = self._ask(what, "POST", path, {"model": self._model["model"], "disable_fallbacks": True, **body})
         if answer.status != 200:
             # The failure before the pause says more.
             told = advice(self._model, what, answer.status, answer.said())

@@ -119,6 +119,14 @@ def test_one_endpoint_is_not_called_once_more(double, verify):
     assert double.called(f"{GATEWAY}/health") == []
 
 
+def test_no_other_model_may_answer_in_the_stead_of_a_dead_one(double, verify):
+    """Measured: a key for both gets the fallback's answer with 200, and the first one's error with this."""
+    verify(double)
+    bodies = [one.json() for one in [*double.called(CHAT), *double.called(EMBEDDINGS)]]
+    assert {body["model"] for body in bodies} == {"granite", "e5"}
+    assert all(body["disable_fallbacks"] is True for body in bodies)
+
+
 def test_the_key_is_deleted_and_tried_once_more(double, verify):
     result = verify(double)
     assert result.state("key withdrawn") == "ok: deleted, and refused since"
