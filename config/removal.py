@@ -23,10 +23,11 @@ def vanished(settings: Settings, found: Discovery, offered: Iterable[Json]) -> l
     """The models that would go without a word; ``offered`` are the ConfigMaps with declarations of the last up."""
     before = _declarations(offered)
     successors = {
-        (url, _own(one.served_name, one.declared.name)): one.declared.name
+        server: one.declared.name
         for one in found.models
         if one.declared.name not in before
         for url in one.endpoints
+        for server in _known_as(url, one.served_name, one.declared.name)
     }
     here = {one.declared.name for one in found.models} | {one.name for one in found.unknown}
     declared = here | set(settings.retired_models)
@@ -44,12 +45,12 @@ def _declarations(offered: Iterable[Json]) -> dict[str, Json]:
 
 def _servers(declaration: Json) -> list[tuple[str, str | None]]:
     servers: list[Json] = declaration.get("endpoints", [])
-    return [(one["url"], _own(one["served_name"], declaration["model"])) for one in servers]
+    return [known for one in servers for known in _known_as(one["url"], one["served_name"], declaration["model"])]
 
 
-def _own(served_name: str, name: str) -> str | None:
-    """The name that a server knows a model by; None if it was left out, and so is that of the model itself."""
-    return None if served_name == name else served_name
+def _known_as(url: str, served_name: str, name: str) -> list[tuple[str, str | None]]:
+    """How a server may be recognised: by the name it knows the model by, and, where that was left out, by its URL."""
+    return [(url, served_name), *([(url, None)] if served_name == name else [])]
 
 
 def problems(gone: Sequence[Gone], stakes: Mapping[str, Stake]) -> list[Problem]:

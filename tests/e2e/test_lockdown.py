@@ -12,8 +12,6 @@ from tests.e2e.test_network import probe
 from tests.e2e.web import until
 from tests.engine.driver import DOMAIN, Json
 
-pytestmark = pytest.mark.skip(reason="its first run was cut short, after five tests that passed")
-
 MODEL, SPACE = "granite-8b-agent", "private-ai"
 HOST = f"{MODEL}-{SPACE}.{DOMAIN}"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "How are you?"}], "max_tokens": 4}

@@ -128,9 +128,11 @@ def test_while_no_model_leaves_neither_services_nor_secrets_are_asked_for(demo, 
     assert not [path for _, path in cluster.requests if "/secrets/" in path or "/jobs" in path]
 
 
+@pytest.mark.parametrize("served", [{}, {"servedName": "mistral-3-int4"}], ids=["left out", "as before"])
 @pytest.mark.parametrize("renamed", ["mistral-new", "a-mistral"])
-def test_a_renamed_model_is_recognised_by_its_server(renamed, demo, services):
-    config = {**DEMO, "models": ["granite-8b-agent", {"name": renamed, **MISTRAL}]}
+def test_a_renamed_model_is_recognised_by_its_server(renamed, served, demo, services):
+    """The cluster may say the served name where the stack file leaves it out."""
+    config = {**DEMO, "models": ["granite-8b-agent", {"name": renamed, **MISTRAL, **served}]}
     text = refusal(config, deployed(demo, services))
     assert f"is offered now, and {renamed} is declared with its server" in text
     assert f"keep the name mistral-3-int4, with aliases: [{renamed}]" in text
