@@ -513,6 +513,11 @@ def env(workload: Registration) -> dict[str, str | None]:
     return {one["name"]: one.get("value") for one in container(workload).get("env", [])}
 
 
+def litellm_yaml(run: Run) -> dict[str, Any]:
+    """LiteLLM's configuration file."""
+    return yaml.safe_load(run.one("ConfigMap", "gateway-config").inputs["data"]["config.yaml"])
+
+
 def mounts(workload: Registration) -> dict[str, str]:
     """Mount path -> volume name."""
     return {one["mountPath"]: one["name"] for one in container(workload).get("volumeMounts", [])}

@@ -1,7 +1,6 @@
 """The gateway's settings: what follows from each, what cannot work, what LiteLLM must not be told."""
 
 import pytest
-import yaml
 from pulumi import RunError
 
 from components.gateway_config import Tuning
@@ -23,10 +22,6 @@ def deployed(base: dict = DEMO, **gateway) -> harness.Run:
     return harness.run_program(config(base, **gateway))
 
 
-def litellm_yaml(run: harness.Run) -> dict:
-    return yaml.safe_load(run.one("ConfigMap", "gateway-config").inputs["data"]["config.yaml"])
-
-
 def proxy(run: harness.Run) -> harness.Registration:
     return run.one("Deployment", "litellm")
 
@@ -45,7 +40,7 @@ def refusal(settings: dict) -> str:
 def test_every_time_follows_from_the_time_of_one_request():
     run = deployed(requestTimeoutSeconds=1200)
     pod = proxy(run).pod or {}
-    assert litellm_yaml(run)["litellm_settings"]["request_timeout"] == 1200
+    assert harness.litellm_yaml(run)["litellm_settings"]["request_timeout"] == 1200
     assert run.one("Route", "litellm").annotations[ROUTE_TIMEOUT] == "1210s"
     assert harness.env(proxy(run))["GRACEFUL_SHUTDOWN_TIMEOUT"] == "1200"
     assert pod["terminationGracePeriodSeconds"] == 1220
@@ -71,20 +66,20 @@ def test_the_same_settings_give_the_same_text():
 
 
 def test_the_file_has_what_was_set():
-    general = litellm_yaml(deployed(batchWriteSeconds=60, spendLogRetentionDays=90))["general_settings"]
+    general = harness.litellm_yaml(deployed(batchWriteSeconds=60, spendLogRetentionDays=90))["general_settings"]
     assert general["proxy_batch_write_at"] == 60
     # LiteLLM 1.81 takes a number for seconds.
     assert general["maximum_spend_logs_retention_period"] == "90d"
 
 
 def test_nothing_is_deleted_and_nothing_refused_unless_it_is_asked_for(run):
-    general = litellm_yaml(run)["general_settings"]
+    general = harness.litellm_yaml(run)["general_settings"]
     assert not {"maximum_spend_logs_retention_period", "max_in_flight_requests_per_worker"} & set(general)
 
 
 def test_settings_of_litellms_own_are_passed_on_and_ours_stay():
     more = {"drop_params": True, "num_retries": 2, "default_key_generate_params": {"max_budget": 5}}
-    told, usual = (litellm_yaml(deployed(litellmSettings=each))["litellm_settings"] for each in (more, {}))
+    told, usual = (harness.litellm_yaml(deployed(litellmSettings=each))["litellm_settings"] for each in (more, {}))
     assert told == usual | more
 
 
@@ -275,7 +270,7 @@ def test_all_of_it_is_refused_at_once():
 )
 def test_calls_in_flight_are_limited_where_the_image_knows_how_or_does_not_tell(image):
     run = harness.run_program({**config(maxInFlightRequests=100), "images": {"litellm": image}})
-    assert litellm_yaml(run)["general_settings"]["max_in_flight_requests_per_worker"] == 100
+    assert harness.litellm_yaml(run)["general_settings"]["max_in_flight_requests_per_worker"] == 100
 
 
 @pytest.mark.parametrize("schedule", ["*/5 * * * *", "0 0,12 1-7 */2 0", "@hourly", "59 23 31 12 6"])
@@ -356,7 +351,7 @@ def test_what_only_sounds_like_one_is_taken():
         "callbacks": ["prometheus"],
         "upperbound_key_generate_params": {"max_budget": 1},
     }
-    assert litellm_yaml(deployed(litellmSettings=more))["litellm_settings"].items() >= more.items()
+    assert harness.litellm_yaml(deployed(litellmSettings=more))["litellm_settings"].items() >= more.items()
 
 
 def test_every_wrong_setting_is_named_in_one_refusal():

@@ -4,7 +4,6 @@ import re
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import yaml
 from pulumi import Output
 
 from components import kube
@@ -39,10 +38,6 @@ def secret(run: harness.Run, name: str) -> dict[str, str]:
 
 def server_block(run: harness.Run) -> str:
     return run.one("ConfigMap", "frontend-server").inputs["data"]["default.conf"]
-
-
-def litellm_yaml(run: harness.Run) -> dict:
-    return yaml.safe_load(run.one("ConfigMap", "gateway-config").inputs["data"]["config.yaml"])
 
 
 def seconds(text: str) -> int:
@@ -251,7 +246,7 @@ def test_postgres_keeps_its_data_on_the_claim_and_writes_elsewhere_to_scratch(ru
 
 def test_postgres_has_connections_for_all_pods_during_a_rollout(run):
     allowed = int(harness.env(run.one("StatefulSet"))["POSTGRESQL_MAX_CONNECTIONS"] or 0)
-    pool = litellm_yaml(run)["general_settings"]["database_connection_pool_limit"]
+    pool = harness.litellm_yaml(run)["general_settings"]["database_connection_pool_limit"]
     # The backend opens a second pool of 20 to LiteLLM's database.
     assert {"backend": 2 * 20, "litellm": pool} == POOLS, "what config counts with"
     backend = run.one("Deployment", "backend").inputs["spec"]["replicas"]
@@ -279,11 +274,11 @@ def test_the_salt_key_is_set_and_not_the_master_key(run):
 
 
 def test_limits_are_shared_through_redis_and_no_answer_is_cached(run, gateway):
-    settings = litellm_yaml(run)["litellm_settings"]
+    settings = harness.litellm_yaml(run)["litellm_settings"]
     assert settings["cache"] is True, "REDIS_HOST alone is not consulted"
     assert settings["cache_params"]["type"] == "redis"
     assert settings["cache_params"]["supported_call_types"] == []
-    assert "router_settings" not in litellm_yaml(run), "that alone does not share the limits of keys"
+    assert "router_settings" not in harness.litellm_yaml(run), "that alone does not share the limits of keys"
     source = harness.container(gateway)["envFrom"][0]["secretRef"]["name"]
     assert source == "gateway-env-auto"
     values = secret(run, "gateway-env")
@@ -308,17 +303,17 @@ def test_redis_stays_below_its_memory_limit(run):
 
 
 def test_metering_cannot_be_switched_off_by_a_caller(run):
-    assert litellm_yaml(run)["litellm_settings"]["global_disable_no_log_param"] is True
+    assert harness.litellm_yaml(run)["litellm_settings"]["global_disable_no_log_param"] is True
 
 
 def test_nobody_gets_in_while_the_database_is_away(run):
-    assert "allow_requests_on_db_unavailable" not in set(harness.keys(litellm_yaml(run)))
+    assert "allow_requests_on_db_unavailable" not in set(harness.keys(harness.litellm_yaml(run)))
 
 
 def test_models_are_kept_in_the_database_and_never_in_the_file(run, gateway):
     """With LITELLM_DATABASE_URL the portal takes models of the file for stale, and cuts subscriptions."""
-    assert "model_list" not in litellm_yaml(run)
-    assert litellm_yaml(run)["general_settings"]["store_model_in_db"] is True
+    assert "model_list" not in harness.litellm_yaml(run)
+    assert harness.litellm_yaml(run)["general_settings"]["store_model_in_db"] is True
     assert harness.env(gateway)["STORE_MODEL_IN_DB"] == "True"
 
 
@@ -336,7 +331,7 @@ def test_running_requests_are_finished_before_a_gateway_pod_ends(run, gateway):
     """SIGTERM closes the socket at once, and the default wait is 30 s whatever the pod is granted."""
     graceful = int(harness.env(gateway)["GRACEFUL_SHUTDOWN_TIMEOUT"] or 0)
     drain = int(harness.container(gateway)["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert graceful >= litellm_yaml(run)["litellm_settings"]["request_timeout"]
+    assert graceful >= harness.litellm_yaml(run)["litellm_settings"]["request_timeout"]
     assert 5 <= drain <= 30
     assert graceful + drain < (gateway.pod or {})["terminationGracePeriodSeconds"]
 
@@ -344,7 +339,7 @@ def test_running_requests_are_finished_before_a_gateway_pod_ends(run, gateway):
 def test_the_route_of_the_gateway_waits_longer_than_a_request_may_take(run):
     timeout = seconds(run.one("Route", "litellm").annotations["haproxy.router.openshift.io/timeout"])
     assert timeout >= 600
-    assert timeout > litellm_yaml(run)["litellm_settings"]["request_timeout"]
+    assert timeout > harness.litellm_yaml(run)["litellm_settings"]["request_timeout"]
 
 
 @pytest.mark.parametrize("route", ["litemaas", "litemaas-api"])
@@ -370,7 +365,7 @@ def test_the_gateway_needs_nothing_from_the_internet(gateway):
 
 
 def test_the_master_key_is_set_so_that_the_proxy_starts(run):
-    assert litellm_yaml(run)["general_settings"]["master_key"] == "os.environ/LITELLM_MASTER_KEY"
+    assert harness.litellm_yaml(run)["general_settings"]["master_key"] == "os.environ/LITELLM_MASTER_KEY"
     assert secret(run, "gateway-env")["LITELLM_MASTER_KEY"] not in {"sk-1234", "changeme"}
 
 
