@@ -539,7 +539,7 @@ def snapshot(run: Run) -> str:
 
     Secrets are masked, and the shipped files, which are reviewed where they stand, are named.
     """
-    shipped = {file.read_text(encoding="utf-8"): file.name for file in (ROOT / "components" / "files").iterdir()}
+    shipped = {file.read_text(encoding="utf-8"): file.name for file in _shipped()}
 
     def masked(value: Any) -> Any:
         if isinstance(value, Secret):
@@ -552,6 +552,11 @@ def snapshot(run: Run) -> str:
 
     documents = [f"# {one.name}\n{_yaml(masked(one.marked))}" for one in sorted(run.manifests, key=_order)]
     return "---\n".join(documents)
+
+
+def _shipped() -> list[Path]:
+    # Python leaves its bytecode beside those that tests import.
+    return [file for file in (ROOT / "components" / "files").iterdir() if file.is_file()]
 
 
 def _order(one: Registration) -> tuple[str, str]:
