@@ -4,15 +4,12 @@ Not a test: what is measured depends on the machine and what else it does. Both 
 take turns in one sandbox, and only ratios within one run say something.
 """
 
-import argparse
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.cluster import Sandbox
-from sandbox.processes import ComponentError
-from tests.bench import flat, projects, report, startup
+from tests.bench import flat, frame, projects, report, startup
 from tests.bench.projects import CommandError, Cost, Project
 
 UP = ("up", "--yes", "--skip-preview")
@@ -27,24 +24,8 @@ _START_REPEATS = 7
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print.
-
-    Returns:
-        0; 1 if something failed to run, or, with ``--strict``, a target was missed.
-    """
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of all phases (default: 3)")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
-    options = parser.parse_args(arguments)
-    if options.rounds < 1:
-        parser.error("--rounds must be at least 1")
-    try:
-        with tempfile.TemporaryDirectory(prefix="litemaas-bench-") as folder:
-            reached = _measure(Path(folder), options.rounds)
-    except (CommandError, ComponentError, TimeoutError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
-    return int(options.strict and not reached)
+    """Measure and print. Returns what ``frame.run`` returns."""
+    return frame.run("tests.bench", __doc__, _measure, arguments)
 
 
 def _measure(folder: Path, rounds: int) -> bool:

@@ -4,10 +4,8 @@ Not a test, as the other benchmark. Both stacks are of the program as it is; the
 each in a namespace of its own.
 """
 
-import argparse
 import statistics
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,8 @@ from typing import Any
 import yaml
 
 from sandbox.cluster import Sandbox
-from sandbox.processes import ComponentError
-from tests.bench import projects
-from tests.bench.projects import CommandError, Cost, Project
+from tests.bench import frame, projects
+from tests.bench.projects import Cost, Project
 
 FEW, MANY = 4, 200
 UP = ("up", "--yes", "--skip-preview")
@@ -26,29 +23,12 @@ GROWTH = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print.
-
-    Returns:
-        0; 1 if something failed to run, or, with ``--strict``, a preview of many models took too long.
-    """
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.models", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="previews of each stack (default: 3)")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if the target is missed")
-    options = parser.parse_args(arguments)
-    try:
-        with tempfile.TemporaryDirectory(prefix="litemaas-models-") as folder:
-            growth = _measure(Path(folder), options.rounds)
-    except (CommandError, ComponentError, TimeoutError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
-    print(
-        f"{'met' if growth <= GROWTH else 'MISSED'}: preview of {MANY} models <= {GROWTH} x that of {FEW}", flush=True
-    )
-    return int(options.strict and growth > GROWTH)
+    """Measure and print. Returns what ``frame.run`` returns."""
+    return frame.run("tests.bench.models", __doc__, _measure, arguments)
 
 
-def _measure(folder: Path, rounds: int) -> float:
-    """The greatest ratio of previews."""
+def _measure(folder: Path, rounds: int) -> bool:
+    """Whether the greatest ratio of previews is within the target."""
     with Sandbox(folder / "sandbox", name="models", progress=print) as sandbox:
         stacks = {count: projects.ours(folder / f"with-{count}", sandbox.env()) for count in (FEW, MANY)}
         for count, stack in stacks.items():
@@ -63,7 +43,9 @@ def _measure(folder: Path, rounds: int) -> float:
         _timed("up, one price changed", stacks, UP, 1)
         _timed("up, no change", stacks, UP, 1)
         _timed("destroy", stacks, ("destroy", "--yes", "--skip-preview"), 1)
-    return max(growth)
+    reached = max(growth) <= GROWTH
+    print(f"{'met' if reached else 'MISSED'}: preview of {MANY} models <= {GROWTH} x that of {FEW}", flush=True)
+    return reached
 
 
 def _configure(stack: Project, count: int, *, changed: bool = False) -> None:
@@ -86,12 +68,12 @@ def _configure(stack: Project, count: int, *, changed: bool = False) -> None:
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
-def _timed(what: str, stacks: dict[int, Project], command: Sequence[str], rounds: int) -> float:
+def _timed(what: str, stacks: dict[int, Project], pulumi: Sequence[str], rounds: int) -> float:
     """Prints the times of all stacks; the last one's in terms of the first one's."""
     costs: dict[int, list[Cost]] = {count: [] for count in stacks}
     for _ in range(rounds):
         for count, stack in stacks.items():
-            costs[count].append(stack.timed(*command))
+            costs[count].append(stack.timed(*pulumi))
     wall = {count: statistics.median(one.wall for one in each) for count, each in costs.items()}
     cpu = {count: statistics.median(one.cpu for one in each) for count, each in costs.items()}
     said = "; ".join(f"{count} models {wall[count]:6.1f} s ({cpu[count]:5.1f} s of CPU)" for count in stacks)

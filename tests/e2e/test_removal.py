@@ -13,8 +13,6 @@ from tests.e2e.conftest import MODELS, SETTINGS, report
 from tests.e2e.stack import Deployed
 from tests.e2e.web import User
 
-not_yet = pytest.mark.skip(reason="failed in its first run, was mended, and has not run since")
-
 MODEL = "devstral-2"
 OTHERS = [each for each in SETTINGS["models"] if each != MODEL]
 
@@ -87,7 +85,6 @@ def test_a_model_that_leaves_is_refused_with_the_numbers_of_portal_and_litellm(s
     report(f"a vanished model: {told}")
 
 
-@not_yet
 @pytest.mark.usefixtures("proxied")
 def test_a_renamed_model_is_recognised(stack: Deployed) -> None:
     entry = {
@@ -104,7 +101,6 @@ def test_a_renamed_model_is_recognised(stack: Deployed) -> None:
     assert f"keep the name {MODEL}, with aliases: [coder]" in said
 
 
-@not_yet
 @pytest.mark.usefixtures("without")
 def test_where_the_public_names_mean_nothing_the_refusal_says_so(stack: Deployed) -> None:
     said = " ".join(stack.project.refused().split())
