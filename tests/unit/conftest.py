@@ -37,7 +37,7 @@ PRODUCTION = {
 
 def planned_for(settings: Settings) -> list[findings.Owned]:
     """What preflight looks at for settings that say everything of their models."""
-    return findings.planned(settings, [resolved(model) for model in settings.models], ())
+    return findings.planned(settings, [resolved(model) for model in settings.models], (), console=True)
 
 
 @pytest.fixture(scope="session")
