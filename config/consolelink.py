@@ -18,6 +18,7 @@ _API = "console.openshift.io"
 # Verb, API group, resource.
 RIGHTS = [(verb, _API, "consolelinks") for verb in ("get", "create", "patch", "delete")]
 
+_LONGEST = 100
 _IMAGE = re.compile(r"https://[^\s/]+/\S*|data:image/[a-z0-9.+-]+(;[a-z0-9=-]+)*,\S+")
 
 
@@ -31,7 +32,17 @@ def _image(value: str) -> str:
     return value
 
 
-Words = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+def _words(value: str) -> str:
+    if not value or value != value.strip() or not value.isprintable() or len(value) > _LONGEST:
+        msg = (
+            f"is empty, longer than {_LONGEST} characters, of several lines or with spaces around it; nobody could read "
+            "it in a menu; write a word or two"
+        )
+        raise ValueError(msg)
+    return value
+
+
+Words = Annotated[str, AfterValidator(_words)]
 
 
 class ConsoleLink(Entry):

@@ -28,7 +28,13 @@ PRODUCTION = {
             "rpm": 600,
         }
     ],
-    "access": {"admins": ["alice", "bob"], "readonly": ["carol"], "users": [], "initialAdmins": ["dave"]},
+    "access": {
+        "admins": ["alice", "bob"],
+        "readonly": ["carol"],
+        "users": [],
+        "initialAdmins": ["dave"],
+        "enforceGroups": True,
+    },
     "images": {"pullSecret": "registry-login"},
     "database": {"storage": {"size": "50Gi", "storageClass": "fast"}},
     "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
