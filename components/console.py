@@ -45,6 +45,6 @@ class ApplicationMenu(ComponentResource):
 
 
 def _image() -> str:
-    """In the link itself: the console shows no images of other hosts unless it is told to."""
+    """In the link itself, so that the console needs nothing from another host to show it."""
     encoded = base64.b64encode(kube.file("console-link.svg").strip().encode()).decode()
     return f"data:image/svg+xml;base64,{encoded}"

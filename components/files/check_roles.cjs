@@ -115,7 +115,8 @@ const gateway = (method, path, body) =>
 async function gatewayAdmins() {
   const ids = new Set();
   for (let page = 1, pages = 1; page <= pages; page += 1) {
-    const query = `role=${GATEWAY_ADMIN}&page=${page}&page_size=${PAGE_SIZE}`;
+    // By a column in which no two are equal, else one could fall between two pages.
+    const query = `role=${GATEWAY_ADMIN}&sort_by=user_id&page=${page}&page_size=${PAGE_SIZE}`;
     const { status, body, text } = await gateway("GET", `/user/list?${query}`);
     if (status !== 200 || !Array.isArray(body?.users)) throw new Error(`answer ${status}: ${text.slice(0, 300)}`);
     for (const user of body.users) if (user.user_role === GATEWAY_ADMIN) ids.add(user.user_id);

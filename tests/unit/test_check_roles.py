@@ -69,6 +69,7 @@ class GatewayDouble:
             query = dict(urllib.parse.parse_qsl(url.query))
             page, size = int(query["page"]), int(query["page_size"])
             assert size <= 100
+            assert query["sort_by"] == "user_id", "the default is no order where users were made together"
             found = [{"user_id": one, "user_role": role} for one, role in self.roles.items() if role == query["role"]]
             shown = found[(page - 1) * size : page * size]
             return 200, json.dumps({"users": shown, "total_pages": -(-len(found) // size)}).encode()

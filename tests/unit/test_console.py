@@ -38,7 +38,7 @@ def test_two_installations_of_a_cluster_have_links_that_differ_in_name_and_text(
 
 
 def test_the_image_is_a_picture_in_the_link_itself(demo):
-    """The console's content security policy lets no other host's in."""
+    """So nothing from another host is needed to show it."""
     url = demo.one("ConsoleLink").inputs["spec"]["applicationMenu"]["imageURL"]
     match = re.fullmatch(r"data:image/svg\+xml;base64,(\S+)", url)
     assert match
