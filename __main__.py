@@ -11,6 +11,7 @@ from pulumi import ErrorHook, ResourceOptions
 
 from components.backend import Backend, BackendArgs
 from components.cache import Cache, CacheArgs, Store
+from components.console import ApplicationMenu, ApplicationMenuArgs
 from components.credentials import Credentials, CredentialsArgs
 from components.database import Database, DatabaseArgs
 from components.diagnosis import explainer
@@ -25,12 +26,13 @@ from components.lockdown import Lockdown, LockdownArgs
 from components.models import Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
+from components.rolecheck import RoleCheck, RoleCheckArgs
 from components.server import Names
 from components.sources import Sources, SourcesArgs
 from components.verification import Verification, VerificationArgs
 from config import arguments, load, routing
 from config.loading import secret_outputs
-from config.names import ADMINS, READONLY, USERS, identity, oauth_client
+from config.names import ELEVATED, console_link, identity, oauth_client
 from config.preflight import prepare
 from config.profiles import JOB, PROFILES, sizing
 from config.types import quantity
@@ -102,7 +104,6 @@ exposure = Exposure(
     ),
     ours,
 )
-groups = {ADMINS: access.admins, READONLY: access.readonly, USERS: access.users}
 oauth = OAuthPrerequisites(
     "oauth",
     OAuthPrerequisitesArgs(
@@ -111,7 +112,7 @@ oauth = OAuthPrerequisites(
         client_secret=credentials["oauthClientSecret"],
         former_secret=generated.former.get("oauthClientSecret"),
         redirect_uri=urls.oauth_callback,
-        groups=groups if access.manage_groups else {},
+        groups=facts.groups,
     ),
     ours,
 )
@@ -240,6 +241,27 @@ backend = Backend(
     ),
     ours,
 )
+roles = None
+if access.enforce_groups:
+    roles = RoleCheck(
+        "role-check",
+        RoleCheckArgs(
+            scope=scope,
+            image=images.backend,
+            size=job_size,
+            schedule=access.enforce_schedule,
+            roles=ELEVATED,
+            own_groups=[name for name in facts.groups if name in ELEVATED],
+            initial_admins=access.initial_admins,
+            backend=backend,
+            env_secret=backend.env_secret,
+            kubernetes_url=urls.target(KUBERNETES),
+            database_url=database.portal_url,
+            gateway_url=gateway.internal_url,
+            trust=database.trust,
+        ),
+        ours,
+    )
 frontend = Frontend(
     "frontend",
     FrontendArgs(
@@ -277,7 +299,22 @@ verification = Verification(
     ),
     ours,
 )
-callers = (database, gateway, keys, models, backend, frontend, verification)
+if facts.console_link:
+    link = settings.exposure.console_link
+    ApplicationMenu(
+        "application-menu",
+        ApplicationMenuArgs(
+            scope=scope,
+            link=console_link(settings.namespace),
+            portal=urls.portal,
+            text=arguments.link_text(settings),
+            section=link.section,
+            image_url=link.image_url,
+            ready=frontend,
+        ),
+        ours,
+    )
+callers = (database, gateway, keys, models, backend, *([roles] if roles else []), frontend, verification)
 Isolation(
     "isolation",
     IsolationArgs(

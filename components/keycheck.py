@@ -5,14 +5,11 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, parts, volumes, wiring
+from components import jobs, kube, parts, volumes, wiring
 from components.trust import Trust, trusting
 from components.wiring import Target
 
 NAME = "key-check"
-# Within the shortest interval that makes sense, five minutes: the next run starts from the beginning anyway.
-_DEADLINE_SECONDS = 240
-_LATEST_START_SECONDS = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,36 +45,17 @@ class KeyCheck(ComponentResource):
             data={"check_keys.py": kube.file("check_keys.py")},
             opts=child,
         )
+        pod = trusting(_pod(args, account, script.metadata.name), args.trust)
         # Named: an operator makes a Job of it by hand.
         made = k8s.batch.v1.CronJob(
             f"{name}-schedule",
             metadata=scope.meta(NAME, NAME, kube.HEAL),
-            spec=_schedule(args, _pod(args, account, script.metadata.name)),
+            spec=jobs.scheduled(scope, NAME, pod, args.schedule),
             opts=ResourceOptions(parent=self, depends_on=[args.gateway]),
         )
         self.cron_job = made.metadata.name
         self.edges = wiring.calls(NAME, args)
         self.register_outputs({"cron_job": self.cron_job})
-
-
-def _schedule(args: KeyCheckArgs, pod: kube.Pod) -> k8s.batch.v1.CronJobSpecArgs:
-    job = k8s.batch.v1.JobSpecArgs(
-        backoff_limit=1,
-        active_deadline_seconds=_DEADLINE_SECONDS,
-        template=kube.pod_template(args.scope, NAME, trusting(pod, args.trust), restart="Never"),
-    )
-    metadata = k8s.meta.v1.ObjectMetaArgs(labels=args.scope.marks(NAME))
-    return k8s.batch.v1.CronJobSpecArgs(
-        schedule=args.schedule,
-        # Written, so that somebody's pause is seen as drift.
-        suspend=False,
-        concurrency_policy="Forbid",
-        # Without it a controller that was away for a hundred runs would start none any more.
-        starting_deadline_seconds=_LATEST_START_SECONDS,
-        successful_jobs_history_limit=3,
-        failed_jobs_history_limit=3,
-        job_template=k8s.batch.v1.JobTemplateSpecArgs(metadata=metadata, spec=job),
-    )
 
 
 def _pod(args: KeyCheckArgs, account: Input[str], script: Input[str]) -> kube.Pod:

@@ -127,6 +127,23 @@ def group(
     return Manifest(name, api_version="user.openshift.io/v1", kind="Group", metadata=metadata, fields=fields, opts=opts)
 
 
+def console_link(
+    name: str,
+    *,
+    metadata: k8s.meta.v1.ObjectMetaArgs,
+    href: str,
+    text: str,
+    section: str,
+    image_url: str,
+    opts: ResourceOptions,
+) -> Manifest:
+    """A ConsoleLink in the application menu of OpenShift's console."""
+    menu = {"section": section, "imageURL": image_url}
+    spec = {"href": href, "text": text, "location": "ApplicationMenu", "applicationMenu": menu}
+    api = "console.openshift.io/v1"
+    return Manifest(name, api_version=api, kind="ConsoleLink", metadata=metadata, fields={"spec": spec}, opts=opts)
+
+
 def certificate(
     name: str,
     *,

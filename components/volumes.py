@@ -65,6 +65,16 @@ def secret_key(secret: Input[str], key: str, path: str) -> k8s.core.v1.VolumePro
     return k8s.core.v1.VolumeProjectionArgs(secret=k8s.core.v1.SecretProjectionArgs(name=secret, items=items))
 
 
+def token(name: str, path: str, seconds: int) -> Mount:
+    """A token of the pod's ServiceAccount for the API server, as the file ``token`` in ``path``.
+
+    Instead of the one that is mounted automatically: that lives for an hour at least, and comes with a place that
+    every client library looks at.
+    """
+    source = k8s.core.v1.ServiceAccountTokenProjectionArgs(path="token", expiration_seconds=seconds)
+    return projected(name, path, [k8s.core.v1.VolumeProjectionArgs(service_account_token=source)])
+
+
 def claim(name: str, path: str, claim_name: Input[str]) -> Mount:
     """A PersistentVolumeClaim, writable."""
     volume = k8s.core.v1.PersistentVolumeClaimVolumeSourceArgs(claim_name=claim_name)

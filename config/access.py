@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from config.entry import Entry
+from config.schedule import Schedule
 from config.types import Count, UserName, each_once
 
 
@@ -37,7 +38,7 @@ class Access(Entry):
 
     admins: Members | None = Field(
         default=None,
-        description="Members of the Group litemaas-admins (portal administrators); whoever else is put in by hand is taken out by the next up that changes or refreshes it. Default: the group is made, its members are left to whoever manages them.",
+        description="Members of the Group litemaas-admins (portal administrators); whoever else is put in by hand is taken out by the next up that changes or refreshes it. Default: the group is made, its members are left to whoever manages them; one that somebody else has made before is used as it is, and never changed.",
         examples=[["alice"]],
     )
     readonly: Members | None = Field(
@@ -50,7 +51,7 @@ class Access(Entry):
     )
     initial_admins: Members = Field(
         default=[],
-        description="User names that get the admin role when they log in, besides the group. Default: none; removing a name later takes no role away.",
+        description="User names that get the admin role when they log in, besides the group. Default: none; removing a name later takes no role away, unless enforceGroups is true.",
     )
     new_users: NewUsers = Field(
         default=NewUsers(), description="Budget and limits of whoever logs in for the first time."
@@ -58,6 +59,14 @@ class Access(Entry):
     manage_groups: bool = Field(
         default=True,
         description="Make the three Groups. Default true. Write false where they come from an identity provider or another installation of this cluster: nothing is created then.",
+    )
+    enforce_groups: bool = Field(
+        default=False,
+        description="Take away the roles admin and admin-readonly, in the portal's database and LiteLLM's, from whoever is in no Group that gives them and not among initialAdmins; one given in the portal by hand goes as well. Default false: LiteMaaS adds roles at each login, and never removes one. Needs the right to make a ClusterRole, by which the check reads these Groups.",
+    )
+    enforce_schedule: Schedule = Field(
+        default="*/15 * * * *",
+        description="When enforceGroups looks, as in a crontab, in the cluster's time zone. Default: every quarter of an hour.",
     )
 
     @model_validator(mode="after")

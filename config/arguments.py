@@ -172,3 +172,9 @@ def models(offered: Sequence[Resolved], urls: Addresses) -> list[ModelArgs]:
         for one in offered
         for model in [one.declared]
     ]
+
+
+def link_text(settings: Settings) -> str:
+    """What the portal is called in the console's menu."""
+    usual = settings.namespace == Settings.model_fields["namespace"].default
+    return settings.exposure.console_link.text or ("LiteMaaS" if usual else f"LiteMaaS ({settings.namespace})")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from config import certificates
+from config.consolelink import ConsoleLink
 from config.entry import Entry
 from config.types import ObjectName
 
@@ -84,3 +85,6 @@ class Exposure(Entry):
     """How portal, gateway and API are seen from outside."""
 
     tls: ExposureTls = Field(default=ExposureTls(), description="TLS of the three Routes.")
+    console_link: ConsoleLink = Field(
+        default=ConsoleLink(), description="The portal in the application menu of OpenShift's console."
+    )

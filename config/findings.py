@@ -1,7 +1,7 @@
 """What live objects reveal: who owns them, and what an up would break."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded
@@ -9,7 +9,7 @@ from components.wiring import Place
 from config import stored
 from config.capacity import too_many_connections
 from config.cluster import Json
-from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, oauth_client
+from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, console_link, oauth_client
 from config.report import Problem
 from config.resolved import Resolved
 from config.settings import Settings
@@ -40,8 +40,13 @@ class Owned:
     namespace: str = ""
 
 
-def planned(settings: Settings, models: Iterable[Resolved], guarded: Iterable[Guarded]) -> list[Owned]:
-    """The objects with a fixed name: those that somebody else could have made before."""
+def planned(
+    settings: Settings, models: Iterable[Resolved], guarded: Iterable[Guarded], *, console: bool
+) -> list[Owned]:
+    """The objects with a fixed name: those that somebody else could have made before.
+
+    ``console``: a link in its menu is one of them.
+    """
     space = settings.namespace
     client = oauth_client(space)
     oauth, user = "/apis/oauth.openshift.io/v1/oauthclients/", "/apis/user.openshift.io/v1/groups/"
@@ -53,6 +58,9 @@ def planned(settings: Settings, models: Iterable[Resolved], guarded: Iterable[Gu
         objects += [
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
         ]
+    if console:
+        name, path = console_link(space), "/apis/console.openshift.io/v1/consolelinks/"
+        objects.append(Owned(kind="ConsoleLink", name=name, path=path + name, resource="consolelink"))
     redis = ("redis",) if settings.redis.mode == "bundled" else ()
     own = settings.exposure.tls.certificate
     issued = (ROUTE_CERTIFICATE,) if own and own.cert_manager else ()
@@ -60,7 +68,10 @@ def planned(settings: Settings, models: Iterable[Resolved], guarded: Iterable[Gu
         **stored.objects(settings),
         ("Certificate", f"/apis/cert-manager.io/v1/namespaces/{space}/certificates/"): issued,
         ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
-        ("CronJob", f"/apis/batch/v1/namespaces/{space}/cronjobs/"): ("key-check",),
+        ("CronJob", f"/apis/batch/v1/namespaces/{space}/cronjobs/"): (
+            "key-check",
+            *(["role-check"] if settings.access.enforce_groups else []),
+        ),
         ("HorizontalPodAutoscaler", f"/apis/autoscaling/v2/namespaces/{space}/horizontalpodautoscalers/"): (
             ("litellm",) if settings.gateway.autoscaling else ()
         ),
@@ -109,6 +120,7 @@ def _policies(settings: Settings, models: Iterable[Resolved]) -> tuple[str, ...]
         "postgres": settings.database.mode != "external",
         "redis": bundled,
         "neighbours": Place.NEIGHBOURS in called,
+        "role-check": settings.access.enforce_groups,
     }
     return (*_POLICIES, *(name for name, made in more.items() if made))
 
@@ -140,7 +152,7 @@ def _in(one: Owned) -> str:
 
 def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
     owner, manager = labels.get(STACK_LABEL), labels.get(MANAGER_LABEL)
-    if _ours(labels, stack):
+    if ours(labels, stack):
         return None
     whose = (
         f"stack or release {owner} ({manager or 'unknown tool'})" if owner else "somebody else: it has no stack label"
@@ -149,9 +161,22 @@ def _other_owner(one: Owned, labels: dict[str, str], stack: str) -> str | None:
         f"oc label --overwrite {one.resource} {one.name}{_in(one)} {STACK_LABEL}={stack} {MANAGER_LABEL}={MANAGER}"
     )
     return (
-        f"exists already and belongs to {whose}; up would take it over, and destroy would delete it; choose "
-        f"another namespace or cluster, or, if it is to become this stack's, run: {hand_over}"
+        f"exists already and belongs to {whose}; up would take it over, and destroy would delete it; "
+        f"{_elsewhere(one)}, or, if it is to become this stack's, run: {hand_over}"
     )
+
+
+def _elsewhere(one: Owned) -> str:
+    match one.kind:
+        case "Group":
+            return (
+                "to use it as it is, leave the list of its members out of litemaas:access, or, if another installation "
+                "has made it, write access.manageGroups: false"
+            )
+        case "ConsoleLink":
+            return "write exposure.consoleLink.enabled: false"
+        case _:
+            return "choose another namespace or cluster"
 
 
 def foreign_redirects(found: Iterable[tuple[Owned, Json]], namespace: str, domain: str | None) -> list[Problem]:
@@ -190,7 +215,7 @@ def foreign_scalers(settings: Settings, scalers: Json, stack: str) -> list[Probl
     problems: list[Problem] = []
     for item in _gateway_scalers(scalers):
         name = item["metadata"]["name"]
-        if _ours(item["metadata"].get("labels") or {}, stack):
+        if ours(item["metadata"].get("labels") or {}, stack):
             continue  # What it is to be, the settings say, and they are checked.
         if settings.gateway.autoscaling:
             what = (
@@ -212,7 +237,7 @@ def scaler_ends(settings: Settings, scalers: Json, stack: str) -> list[str]:
         "gateway.autoscaling is gone: this up removes the autoscaler and leaves the number of LiteLLM's pods as it is, "
         "since both at once would fight over it; the next up sets replicas.litellm"
         for item in _gateway_scalers(scalers)
-        if _ours(item["metadata"].get("labels") or {}, stack)
+        if ours(item["metadata"].get("labels") or {}, stack)
     ]
 
 
@@ -225,5 +250,6 @@ def _gateway_scalers(scalers: Json) -> list[Json]:
     ]
 
 
-def _ours(labels: dict[str, str], stack: str) -> bool:
+def ours(labels: Mapping[str, str], stack: str) -> bool:
+    """Whether an object with these labels is one of ``stack``."""
     return labels.get(STACK_LABEL) == stack and labels.get(MANAGER_LABEL) == MANAGER

@@ -2,48 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
-from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from config.models import Entry
+from config.schedule import Schedule
 from config.types import Count
 
 DEFAULT_REQUEST_SECONDS = 600
-# The fields of a schedule, and what each may hold at least and at most (Sunday is 0 and 7 in crontab, 0 here).
-_SCHEDULE = {"minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12), "weekday": (0, 6)}
-_STEP = re.compile(r"(\*|(?P<first>\d{1,2})(-(?P<last>\d{1,2}))?)(/(?P<step>\d{1,2}))?")
-_SHORTHAND = ("@hourly", "@daily", "@midnight", "@weekly")
-
-
-def _schedule(value: str) -> str:
-    parts = value.split()
-    valid = value in _SHORTHAND or (
-        len(parts) == len(_SCHEDULE)
-        and all(
-            _within(item, *limits)
-            for part, limits in zip(parts, _SCHEDULE.values(), strict=True)
-            for item in part.split(",")
-        )
-    )
-    if not valid:
-        msg = (
-            f"is no schedule of five numbers ({', '.join(_SCHEDULE)}; *, ranges, lists and steps too) that the API "
-            "server would take; keys would not be checked; write for example */5 * * * *"
-        )
-        raise ValueError(msg)
-    return value
-
-
-def _within(item: str, least: int, most: int) -> bool:
-    match = _STEP.fullmatch(item)
-    if match is None or match["step"] in ("0", "00"):
-        return False
-    first = int(match["first"] or least)
-    last = int(match["last"] or first)
-    return least <= first <= last <= most
-
-
 _OURS = {
     "cache": "Redis shares the limits of keys between the pods, and no answer is kept; see redis",
     "cache_params": "Redis shares the limits of keys between the pods, and no answer is kept; see redis",
@@ -139,7 +106,7 @@ class Autoscaling(Entry):
 class KeyCheck(Entry):
     """The scheduled check that blocks keys of the portal which lost their last model."""
 
-    schedule: Annotated[str, AfterValidator(_schedule)] = Field(
+    schedule: Schedule = Field(
         default="*/5 * * * *",
         description="When, as in a crontab, in the cluster's time zone. Default: every five minutes; for that long a key that lost its last model may open all of them, and each check costs one short pod. It cannot be switched off: no key of the portal is meant to open every model.",
     )

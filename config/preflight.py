@@ -11,7 +11,20 @@ from pulumi import RunError, log
 from pydantic import SecretStr
 
 from components.naming import Addresses, Guarded
-from config import bypass, discovery, existing, findings, model_keys, removal, rotation, stakes, stored, tls_findings
+from config import (
+    bypass,
+    consolelink,
+    discovery,
+    existing,
+    findings,
+    groups,
+    model_keys,
+    removal,
+    rotation,
+    stakes,
+    stored,
+    tls_findings,
+)
 from config.cluster import Cluster, Json, UnreachableError
 from config.names import COMPONENT_LABEL, STACK_LABEL
 from config.report import NAMESPACE, Problem, summary
@@ -39,7 +52,8 @@ _WORKERS = 6
 class Facts:
     """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, keys of
     models by name, the certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap,
-    the models, and which of their InferenceServices are to be ``guarded``. ``notices`` is what the operator should
+    the models, and which of their InferenceServices are to be ``guarded``, the Groups to make with their members
+    (None: not ours to say), and whether to make a link in the console's menu. ``notices`` is what the operator should
     know before saying yes.
     """
 
@@ -50,6 +64,8 @@ class Facts:
     model_keys: Mapping[str, SecretStr]
     models: tuple[Resolved, ...]
     guarded: tuple[Guarded, ...]
+    groups: Mapping[str, groups.Members]
+    console_link: bool
     notices: Sequence[str]
 
 
@@ -83,10 +99,13 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     Raises UnreachableError.
     """
     # One question first: an unreachable server is then reported once, after one time-out.
-    groups = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
-    offered = discovery.discover(settings, cluster, groups)
+    apis = {group["name"] for group in cluster.get("/apis").body.get("groups", [])}
+    offered = discovery.discover(settings, cluster, apis)
     guarded = bypass.guarded(settings, offered)
-    objects, rights = findings.planned(settings, offered.models, guarded), _rights(settings)
+    console = consolelink.asked(settings.exposure.console_link, apis)
+    objects = findings.planned(settings, offered.models, guarded, console=console)
+    rights = [*_rights(settings), *(consolelink.RIGHTS if console else [])]
+    deciding = groups.asked(settings, apis)
     wanted, of_models = rotation.existing(settings), model_keys.wanted(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
@@ -98,11 +117,12 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         held = dict(zip(wanted, pool.map(cluster.get, map(existing.path, wanted.values())), strict=True))
         model_secrets = dict(zip(of_models, pool.map(cluster.get, map(existing.path, of_models.values())), strict=True))
         found = list(zip(objects, pool.map(cluster.read, [one.path for one in objects]), strict=True))
+        giving = dict(zip(deciding, pool.map(cluster.get, deciding.values()), strict=True))
         others = stored.of_other_modes(settings)
         elsewhere = list(zip(others, pool.map(cluster.read, others.values()), strict=True))
         allowed = list(zip(rights, pool.map(cluster.allowed, *zip(*rights, strict=True)), strict=True))
     domain, problems = _domain(settings, ingress.result().get("spec", {}).get("domain"))
-    missing = {group: text for group, text in _APIS.items() if group not in groups}
+    missing = {group: text for group, text in _APIS.items() if group not in apis}
     if settings.database.mode != "operator":
         missing.pop("postgresql.cnpg.io", None)
     if not settings.access.manage_groups:
@@ -111,10 +131,17 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         Problem(where=f"cluster API {group}", what=f"is not served by {cluster.server}; {what} cannot be made; {cure}")
         for group, (what, cure) in missing.items()
     ]
-    problems += _denied(allowed, missing)
-    problems += findings.foreign(found, stack)
-    problems += findings.foreign_redirects(found, settings.namespace, domain)
-    problems += stored.left_behind(settings, stack, elsewhere)
+    roles = groups.plan(settings, found, giving, stack)
+    link = consolelink.plan(settings.exposure.console_link, apis, allowed, _live(found, consolelink.KIND), stack)
+    # Of what is not to be made, nothing is asked.
+    left = {*roles.used, *([] if link.made else [consolelink.KIND])}
+    problems += [
+        *_denied([one for one in allowed if link.made or one[0] not in consolelink.RIGHTS], missing),
+        *consolelink.unserved(settings.exposure.console_link, apis, cluster.server),
+        *findings.foreign([one for one in found if not {one[0].kind, one[0].name} & left], stack),
+        *findings.foreign_redirects(found, settings.namespace, domain),
+        *stored.left_behind(settings, stack, elsewhere),
+    ]
     claims = stored.live_claims(_live(found, "PersistentVolumeClaim"), _live(found, "Cluster"))
     problems += stored.resized(settings, claims, cluster.read)
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
@@ -127,14 +154,14 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += bypass.denied(guarded, cluster)
     authorities, untrusted = tls_findings.authorities(settings, cluster)
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
-    problems += rotation.unserved(settings, groups, cluster.server)
+    problems += rotation.unserved(settings, apis, cluster.server)
     secrets, unusable = rotation.examine(settings, held, record.result())
     keys, unknown = model_keys.examine(settings, model_secrets)
     problems += [*unusable, *unknown]
     if not domain:
         return None, problems
     hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
-    problems += tls_findings.served(settings, cluster, groups, hosts)
+    problems += tls_findings.served(settings, cluster, apis, hosts)
     return Facts(
         domain=domain,
         autoscaled=findings.autoscaled(scalers.result()),
@@ -143,7 +170,14 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         model_keys=keys,
         models=offered.models,
         guarded=guarded,
-        notices=[*findings.scaler_ends(settings, scalers.result(), stack), *_told(settings, offered)],
+        groups=roles.made,
+        console_link=link.made,
+        notices=[
+            *findings.scaler_ends(settings, scalers.result(), stack),
+            *roles.notices,
+            *link.notices,
+            *_told(settings, offered),
+        ],
     ), problems
 
 
@@ -184,7 +218,12 @@ def _rights(settings: Settings) -> list[tuple[str, str, str]]:
     kinds = [("", "namespaces"), ("oauth.openshift.io", "oauthclients")]
     if settings.access.manage_groups:
         kinds.append(("user.openshift.io", "groups"))
-    return [(verb, group, resource) for group, resource in kinds for verb in _VERBS]
+    if settings.access.enforce_groups:
+        kinds += [("rbac.authorization.k8s.io", kind) for kind in ("clusterroles", "clusterrolebindings")]
+    rights = [(verb, group, resource) for group, resource in kinds for verb in _VERBS]
+    # Nobody can hand on a right without having it.
+    reading = ("get", "user.openshift.io", "groups")
+    return rights if reading in rights or not settings.access.enforce_groups else [*rights, reading]
 
 
 def _denied(allowed: Iterable[tuple[tuple[str, str, str], bool]], missing: Iterable[str]) -> list[Problem]:

@@ -57,6 +57,7 @@ def definitions(openshift: Path, omit: Collection[str]) -> list[Object]:
     crds = [
         route_crd(openshift),
         *load(openshift / "ingresses.crd.yaml"),
+        *load(openshift / "consolelinks.crd.yaml"),
         *load(paths.MANIFESTS / "crds-oauth.yaml"),
         *load(paths.MANIFESTS / "crds-kserve.yaml"),
         *load(paths.MANIFESTS / "crds-cnpg.yaml"),

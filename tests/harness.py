@@ -269,6 +269,7 @@ class FakeCluster(Cluster):
         groups = {
             "apps",
             "batch",
+            "console.openshift.io",
             "postgresql.cnpg.io",
             "route.openshift.io",
             "oauth.openshift.io",

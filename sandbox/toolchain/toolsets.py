@@ -135,5 +135,10 @@ OPENSHIFT = ToolSet(
             "payload-manifests/crds/0000_10_config-operator_01_ingresses.crd.yaml",
             "ingresses.crd.yaml",
         ),
+        Copy(
+            "github.com/openshift/api",
+            "console/v1/zz_generated.crd-manifests/00_consolelinks.crd.yaml",
+            "consolelinks.crd.yaml",
+        ),
     ),
 )

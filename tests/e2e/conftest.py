@@ -33,7 +33,8 @@ SETTINGS: Json = {
     "protectData": False,
     "rolloutTimeoutSeconds": 300,
     "models": [*MODELS[:-1], GPT_OSS],
-    "access": {"admins": ["alice"], "readonly": ["carol"]},
+    # The members are the tests' to change, and the check runs when they say so.
+    "access": {"admins": ["alice"], "readonly": ["carol"], "enforceGroups": True, "enforceSchedule": "0 0 1 1 *"},
     "replicas": {"litellm": 2, "frontend": 2},
     # Once a year: tests make keys that open every model, and say themselves when they are looked for.
     "gateway": {"keyCheck": {"schedule": "0 0 1 1 *"}},
@@ -46,6 +47,7 @@ ORDER = (
     "test_workflow",
     "test_removal",
     "test_verify_command",
+    "test_roles",
     "test_network",
     # Before other stacks come and go, whose gateways lockdown does not let in.
     "test_lockdown",

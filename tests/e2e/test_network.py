@@ -21,6 +21,9 @@ ALLOWED = {
     ("litellm", "models"),
     ("models", "litellm"),
     ("key-check", "litellm"),
+    ("role-check", "litellm"),
+    ("role-check", "postgres"),
+    ("role-check", "apiserver"),
     ("backend", "postgres"),
     ("backend", "router"),
     ("backend", "apiserver"),
@@ -29,7 +32,7 @@ ALLOWED = {
 }
 RUNNING = ("postgres", "redis", "litellm", "backend", "frontend")
 # Their pods are gone: others with the same labels take their place.
-JOBS = ("postgres-bootstrap", "litellm-migration", "models", "key-check", "verification")
+JOBS = ("postgres-bootstrap", "litellm-migration", "models", "key-check", "role-check", "verification")
 STRANGERS = ("another namespace", "a pod of ours without a role")
 # Tries all at once; each argument is a target's name, address and port.
 CONNECT = """

@@ -43,7 +43,7 @@ RENEWED = {"Lease", "Event", "Node"}
 LEFT_TO_THE_CLUSTER = {"PersistentVolume"}
 # Longer than any single command here: a test that hangs fails with what was said until then.
 COMMAND_SECONDS = 240
-KEY_CHECK = "key-check"
+CHECKS = ("key-check", "role-check")
 ADMINS, READONLY, USERS = GROUPS = ("litemaas-admins", "litemaas-readonly", "litemaas-users")
 
 
@@ -301,7 +301,7 @@ class Cluster:
 def _comes_by_the_clock(one: Json) -> bool:
     """What a CronJob of any stack makes, whenever its time comes."""
     component = (one["metadata"].get("labels") or {}).get("app.kubernetes.io/component")
-    return one["kind"] in ("Job", "Pod") and component == KEY_CHECK
+    return one["kind"] in ("Job", "Pod") and component in CHECKS
 
 
 def _in(namespace: str | None) -> list[str]:

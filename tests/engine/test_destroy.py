@@ -1,5 +1,6 @@
-"""Destroy removes everything, unless data is protected; then it says what it protects."""
+"""Destroy removes everything, unless data is protected; then it says what it protects. What is others' stays."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,22 @@ from pathlib import Path
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.engine.driver import DOMAIN, LEFT_TO_THE_CLUSTER, NAMESPACE, RENEWED, SETTINGS, Cluster, Project, generated
+from tests.engine.driver import (
+    DOMAIN,
+    LEFT_TO_THE_CLUSTER,
+    NAMESPACE,
+    READONLY,
+    RENEWED,
+    SETTINGS,
+    Cluster,
+    Project,
+    generated,
+)
+
+# As an identity provider would have made them.
+OTHERS = {READONLY: ["carol", "dora"], "administrators": ["mallory"]}
+# Once a year: nothing here waits for it.
+ACCESS = {"admins": ["alice"], "enforceGroups": True, "enforceSchedule": "0 0 1 1 *"}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +35,10 @@ def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def before(doomed: Cluster) -> set[str]:
-    """The objects of the cluster before anything of ours."""
+    """The objects of the cluster before anything of ours, two Groups of somebody else among them."""
+    for name, users in OTHERS.items():
+        group = {"apiVersion": "user.openshift.io/v1", "kind": "Group", "metadata": {"name": name}, "users": users}
+        doomed.kubectl("create", "-f", "-", stdin=json.dumps(group))
     return objects(doomed)
 
 
@@ -27,7 +46,8 @@ def before(doomed: Cluster) -> set[str]:
 def protected(doomed: Cluster, before: set[str], program: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A stack with protected data."""
     project = Project(tmp_path_factory.mktemp("destroy") / "project", program, doomed.env, "doomed")
-    project.write_config({key: value for key, value in SETTINGS.items() if key != "protectData"})
+    settings = {key: value for key, value in SETTINGS.items() if key != "protectData"}
+    project.write_config(settings | {"access": ACCESS})
     project.up()
     return project
 
@@ -39,6 +59,63 @@ def objects(cluster: Cluster) -> set[str]:
         for each in cluster.everything()
         if each["kind"] not in RENEWED | LEFT_TO_THE_CLUSTER
     }
+
+
+def test_groups_of_others_are_told_at_preview_used_and_left_as_they_are(protected: Project, doomed: Cluster) -> None:
+    said = protected.preview("--refresh", "--expect-no-changes")
+    assert f"Group {READONLY} exists already and is not this stack's (2 members): it is used as it is" in said
+    assert "Group administrators exists (1 member), and LiteMaaS knows it by name" in said
+    for name, users in OTHERS.items():
+        live = doomed.get("group", name, None)
+        assert live["users"] == users
+        assert not live["metadata"].get("labels")
+
+
+def test_the_check_of_roles_may_read_the_groups_that_give_some_and_nothing_else(
+    protected: Project, doomed: Cluster
+) -> None:
+    account = f"system:serviceaccount:{NAMESPACE}:role-check"
+
+    def may(verb: str, what: str) -> bool:
+        resource, _, name = what.partition("/")
+        group, _, plural = resource.rpartition(":")
+        asked = {"verb": verb, "group": group, "resource": plural, "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": account, "resourceAttributes": asked},
+        }
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return doomed.request("POST", path, review)["status"]["allowed"]
+
+    groups = "user.openshift.io:groups"
+    for name in ("litemaas-admins", READONLY, "administrators", "viewers"):
+        assert may("get", f"{groups}/{name}")
+        assert not may("patch", f"{groups}/{name}")
+    assert not may("get", f"{groups}/others")
+    assert not may("list", groups)
+    assert not may("get", "user.openshift.io:users/alice")
+    spec = doomed.get("cronjob", "role-check")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    told = {each["name"]: each.get("value") for each in spec["containers"][0]["env"]}
+    assert told["OWN_GROUPS"] == "litemaas-admins", "only what this stack has made has to be there"
+
+
+def test_a_run_of_the_check_of_roles_passes_admission(protected: Project, doomed: Cluster) -> None:
+    doomed.kubectl("create", "job", "roles-by-hand", "-n", NAMESPACE, "--from=cronjob/role-check")
+    try:
+        doomed.kubectl("wait", "-n", NAMESPACE, "job/roles-by-hand", "--for=condition=Complete", "--timeout=120s")
+    finally:
+        doomed.kubectl("delete", "job", "roles-by-hand", "-n", NAMESPACE)
+
+
+def test_the_console_has_a_link_to_the_portal(protected: Project, doomed: Cluster) -> None:
+    link = doomed.get("consolelink", "litemaas-portal", None)
+    assert link["spec"]["href"] == protected.outputs()["portal_url"]
+    assert link["spec"]["location"] == "ApplicationMenu"
+    doomed.patch("consolelink", "litemaas-portal", {"spec": {"href": "https://example.com"}}, None)
+    assert {each.name for each in protected.preview_json("--refresh")} == {"application-menu-link"}
+    protected.up("--refresh")
+    assert doomed.get("consolelink", "litemaas-portal", None)["spec"] == link["spec"]
 
 
 def test_destroy_refuses_to_delete_data_and_names_what_it_protects(protected: Project, doomed: Cluster) -> None:
@@ -98,6 +175,9 @@ def test_destroy_removes_everything_once_the_protection_is_off(
         "Namespace",
         "OAuthClient",
         "Group",
+        "ConsoleLink",
+        "ClusterRole",
+        "ClusterRoleBinding",
         "Route",
         "Deployment",
         "StatefulSet",
@@ -109,3 +189,4 @@ def test_destroy_removes_everything_once_the_protection_is_off(
     assert NAMESPACE not in doomed.namespaces()
     assert objects(doomed) - before == set()
     assert protected.resources() == []
+    assert {name: doomed.get("group", name, None)["users"] for name in OTHERS} == OTHERS

@@ -18,6 +18,7 @@ OPENSHIFT_ONLY = (
     "groups.user.openshift.io",
     "users.user.openshift.io",
     "ingresses.config.openshift.io",
+    "consolelinks.console.openshift.io",
 )
 
 
@@ -126,6 +127,21 @@ def test_an_oauth_client_that_is_not_ours(empty: Project, cluster: Cluster, owne
         refused_untouched(empty, cluster, f"OAuthClient {name}", whose, cure)
     finally:
         cluster.kubectl("delete", "oauthclient", name)
+
+
+def test_a_link_in_the_consoles_menu_that_is_not_ours(empty: Project, cluster: Cluster) -> None:
+    name = f"{empty.stack}-portal"
+    spec = {"href": "https://example.com", "text": "theirs", "location": "HelpMenu"}
+    link = {"apiVersion": "console.openshift.io/v1", "kind": "ConsoleLink", "metadata": {"name": name}, "spec": spec}
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(link))
+    try:
+        refused_untouched(empty, cluster, f"ConsoleLink {name}", "write exposure.consoleLink.enabled: false")
+        empty.change(exposure={"consoleLink": {"enabled": False}})
+        assert f"{name}" not in {
+            step.new["metadata"].get("name") for step in empty.preview_json() if "metadata" in step.new
+        }
+    finally:
+        cluster.kubectl("delete", "consolelink", name)
 
 
 @pytest.mark.parametrize("owner", ["a-release", None], ids=["helm", "nobody"])

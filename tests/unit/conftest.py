@@ -28,7 +28,13 @@ PRODUCTION = {
             "rpm": 600,
         }
     ],
-    "access": {"admins": ["alice", "bob"], "readonly": ["carol"], "users": [], "initialAdmins": ["dave"]},
+    "access": {
+        "admins": ["alice", "bob"],
+        "readonly": ["carol"],
+        "users": [],
+        "initialAdmins": ["dave"],
+        "enforceGroups": True,
+    },
     "images": {"pullSecret": "registry-login"},
     "database": {"storage": {"size": "50Gi", "storageClass": "fast"}},
     "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
@@ -37,7 +43,7 @@ PRODUCTION = {
 
 def planned_for(settings: Settings) -> list[findings.Owned]:
     """What preflight looks at for settings that say everything of their models."""
-    return findings.planned(settings, [resolved(model) for model in settings.models], ())
+    return findings.planned(settings, [resolved(model) for model in settings.models], (), console=True)
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,8 @@ def test_the_contract_looks_at_every_tier():
         "Isolation",
         "Verification",
         "Lockdown",
+        "RoleCheck",
+        "ApplicationMenu",
     }
 
 
@@ -70,16 +72,16 @@ def test_arguments_are_a_frozen_keyword_only_dataclass(component):
 
 
 @each
-def test_the_type_token_is_the_name_of_the_class(component, demo, locked):
-    registered = demo.find(component.__name__) or locked.find(component.__name__)
+def test_the_type_token_is_the_name_of_the_class(component, production, locked):
+    registered = production.find(component.__name__) or locked.find(component.__name__)
     assert registered
     assert {one.type for one in registered} == {f"litemaas:index:{component.__name__}"}
 
 
 @each
-def test_the_annotations_of_the_class_are_exactly_what_it_registers(component, demo):
-    for one in demo.find(component.__name__):
-        assert set(demo.outputs[one.urn]) == set(component.__annotations__)
+def test_the_annotations_of_the_class_are_exactly_what_it_registers(component, production):
+    for one in production.find(component.__name__):
+        assert set(production.outputs[one.urn]) == set(component.__annotations__)
 
 
 @each

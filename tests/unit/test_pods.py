@@ -64,6 +64,7 @@ def test_every_tier_has_a_service_account_of_its_own(run):
         "backend-server": "backend",
         "frontend-nginx": "frontend",
         "verification-checks": "verification",
+        **({"role-check-schedule": "role-check"} if run.find("RoleCheck") else {}),
     }
     assert {one.metadata["name"] for one in run.find("ServiceAccount")} == set(accounts.values())
 

@@ -301,8 +301,8 @@ HERE = {"name": "m", "endpoint": "http://m:8080/v1", "contextLength": 4096}
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"access": {"manageGroups": False}}, {"models": [HERE]}],
-    ids=["groups", "no groups", "a model in the portal's namespace"],
+    [{}, {"access": {"manageGroups": False}}, {"access": {"enforceGroups": True}}, {"models": [HERE]}],
+    ids=["groups", "no groups", "enforced groups", "a model in the portal's namespace"],
 )
 def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers(settings):
     config = {**DEMO, **settings, "profile": "production"}

@@ -99,8 +99,8 @@ def test_a_changed_domain_changes_hosts_redirect_cors_and_urls_together():
     assert not [text for text in texts if harness.DOMAIN in text], "something still names the old domain"
     named = [text for text in texts if "apps.new.example.com" in text]
     # Three hosts, redirect URI, callback, issuer, CORS origin, public gateway URL; of these the verification
-    # is told the three URLs, issuer and callback.
-    assert len(named) == 8 + 5
+    # is told the three URLs, issuer and callback, and the link in the console's menu the portal's.
+    assert len(named) == 8 + 5 + 1
 
 
 @pytest.mark.parametrize(
@@ -274,6 +274,7 @@ def test_only_addresses_are_named(run):
         "Route",
         "OAuthClient",
         "Group",
+        "ConsoleLink",
         "NetworkPolicy",
     } | ({"PodDisruptionBudget"} if run.find("PodDisruptionBudget") else set())
     assert [one.metadata["name"] for one in run.find("ConfigMap") if "name" in one.metadata] == ["trusted-ca"]

@@ -34,6 +34,7 @@ ROUTE = {
     },
 }
 INGRESS = {"metadata": {"name": "ingresses.config.openshift.io"}, "spec": {"group": "config.openshift.io"}}
+CONSOLE_LINK = {"metadata": {"name": "consolelinks.console.openshift.io"}, "spec": {"group": "console.openshift.io"}}
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def openshift(tmp_path: Path) -> Path:
     """A folder like the one with OpenShift's own definitions."""
     (tmp_path / "routes.crd.yaml").write_text(yaml.safe_dump(ROUTE))
     (tmp_path / "ingresses.crd.yaml").write_text(yaml.safe_dump(INGRESS))
+    (tmp_path / "consolelinks.crd.yaml").write_text(yaml.safe_dump(CONSOLE_LINK))
     return tmp_path
 
 

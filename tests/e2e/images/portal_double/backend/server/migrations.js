@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS users (
   roles TEXT[] NOT NULL DEFAULT ARRAY['user'],
   is_active BOOLEAN NOT NULL DEFAULT true,
   last_login_at TIMESTAMPTZ,
-  created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+  created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 CREATE TABLE IF NOT EXISTS teams (
   id UUID PRIMARY KEY,
@@ -86,6 +87,7 @@ CREATE TABLE IF NOT EXISTS audit_logs (
   action VARCHAR(100) NOT NULL,
   resource_type VARCHAR(100) NOT NULL,
   resource_id VARCHAR(255),
+  metadata JSONB DEFAULT '{}',
   created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 INSERT INTO teams VALUES ('${DEFAULT_TEAM}', 'Default Team', 10000, 50000, 1000)
