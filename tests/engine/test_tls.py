@@ -16,6 +16,7 @@ TRUSTING = {
     ("replace", "ConfigMap", "foundation-chosen-ca"),
     ("update", "Deployment", "backend-server"),
     ("update", "Deployment", "gateway-proxy"),
+    ("update", "CronJob", "key-check-schedule"),
     ("replace", "Job", "database-bootstrap"),
     ("replace", "Job", "models-registration"),
     ("replace", "Job", "verification-checks"),
