@@ -17,33 +17,48 @@ const GATEWAY_ADMIN = "proxy_admin";
 const GATEWAY_USER = "internal_user";
 const PAGE_SIZE = 100;
 const TIMEOUT_MS = 10000;
-// An API server or LiteLLM may be rolling.
-const ATTEMPTS = 3;
+// An API server, LiteLLM or PostgreSQL may be rolling; and for the first seconds of a pod, what enforces the network
+// policies may not know it yet, and refuses it everything.
+const ATTEMPTS = 5;
 const PAUSE_MS = 2000;
 
 const list = (text) => (text ?? "").split(",").filter(Boolean);
 
-// Status and decoded body (null if it is no JSON); tried again where that can help.
-async function ask(method, url, token, body) {
+// What `call` gives, tried again where it throws.
+async function patiently(call) {
   for (let attempt = 1; ; attempt += 1) {
-    let problem;
     try {
-      const answer = await fetch(url, {
-        method,
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-        body: body && JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      const text = await answer.text();
-      if (answer.status < 500) return { status: answer.status, body: parsed(text), text };
-      problem = `answer ${answer.status}: ${text.slice(0, 300)}`;
+      return await call();
     } catch (error) {
-      problem = (error.cause ?? error).message;
+      if (attempt === ATTEMPTS) throw new Error((error.cause ?? error).message, { cause: error });
+      await new Promise((done) => setTimeout(done, PAUSE_MS));
     }
-    if (attempt === ATTEMPTS) throw new Error(problem);
-    await new Promise((done) => setTimeout(done, PAUSE_MS));
   }
 }
+
+// Status and decoded body (null if it is no JSON).
+const ask = (method, url, token, body) =>
+  patiently(async () => {
+    const answer = await fetch(url, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const text = await answer.text();
+    if (answer.status >= 500) throw new Error(`answer ${answer.status}: ${text.slice(0, 300)}`);
+    return { status: answer.status, body: parsed(text), text };
+  });
+
+// A client cannot be connected twice.
+const connected = () =>
+  patiently(async () => {
+    const client = new Client({ connectionString: process.env.DATABASE_URL, connectionTimeoutMillis: TIMEOUT_MS });
+    // A connection that ends is told by the query that needs it.
+    client.on("error", () => {});
+    await client.connect();
+    return client;
+  });
 
 function parsed(text) {
   try {
@@ -127,10 +142,7 @@ async function gatewayAdmins() {
 
 async function main() {
   const { granted, touched } = await given();
-  const database = new Client({ connectionString: process.env.DATABASE_URL, connectionTimeoutMillis: TIMEOUT_MS });
-  // A connection that ends is told by the query that needs it.
-  database.on("error", () => {});
-  await database.connect();
+  const database = await connected();
   let changed = 0;
   let failed = 0;
   const attempt = async (name, what) => {

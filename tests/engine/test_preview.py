@@ -90,7 +90,7 @@ def test_a_changed_domain_changes_hosts_redirect_uri_and_urls_together(main: Pro
     main.change(clusterDomain=OTHER_DOMAIN)
     steps = {step.name: step for step in main.preview_json()}
     routes = {"gateway-route": "litellm", "frontend-litemaas": "litemaas", "frontend-litemaas-api": "litemaas-api"}
-    assert set(steps) == {*routes, "oauth-client", "backend-server", "verification-checks"}
+    assert set(steps) == {*routes, "application-menu-link", "oauth-client", "backend-server", "verification-checks"}
     for step, host in routes.items():
         assert steps[step].new["spec"]["host"] == f"{host}-litemaas.{OTHER_DOMAIN}"
     portal = f"https://litemaas-litemaas.{OTHER_DOMAIN}"

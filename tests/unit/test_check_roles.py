@@ -3,10 +3,15 @@
 import json
 import os
 import re
+import select
 import shutil
+import socket
+import socketserver
 import subprocess
+import threading
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -302,7 +307,7 @@ OTHER = (404, json.dumps({"kind": "Status", "reason": "NotFound", "details": {"n
 
 @pytest.mark.parametrize(
     "answers",
-    [[(403, b"forbidden")], [(401, b"{}")], [(503, b"down")] * 3, [GONE], [OTHER], [(200, b"<html>")], [(200, b"{}")]],
+    [[(403, b"forbidden")], [(401, b"{}")], [(503, b"down")] * 5, [GONE], [OTHER], [(200, b"<html>")], [(200, b"{}")]],
     ids=["forbidden", "unknown", "down", "no such API", "another 404", "no JSON", "no Group"],
 )
 @pytest.mark.parametrize("group", ["administrators", "litemaas-admins"])
@@ -330,6 +335,39 @@ def test_a_group_of_others_that_is_gone_gives_nothing(portal):
     del portal.cluster.groups["litemaas-admins"]
     ok(portal.check(OWN_GROUPS=""))
     assert portal.roles("alice") == ["user"]
+
+
+@contextmanager
+def closed_twice(port: int) -> Iterator[int]:
+    """A port on which the first two connections end at once; the others reach ``port``."""
+    seen: list[object] = []
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            seen.append(self.client_address)
+            if len(seen) <= 2:
+                return
+            with socket.create_connection(("127.0.0.1", port)) as beyond:
+                other = {beyond: self.request, self.request: beyond}
+                while True:
+                    for ready in select.select(list(other), [], [])[0]:
+                        if not (data := ready.recv(65536)):
+                            return
+                        other[ready].sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as relay:
+        relay.daemon_threads = True
+        threading.Thread(target=relay.serve_forever, daemon=True).start()
+        yield relay.server_address[1]
+        relay.shutdown()
+    assert len(seen) > 2
+
+
+def test_a_database_that_cannot_be_reached_at_first_is_tried_again(portal):
+    with closed_twice(portal.server.port) as port:
+        url = f"postgresql://{NAMES['PORTAL_ROLE']}:{{}}@127.0.0.1:{port}/{NAMES['PORTAL_DATABASE']}?sslmode=disable"
+        done = portal.check(DATABASE_URL=url.format(urllib.parse.quote(PASSWORDS["PORTAL_PASSWORD"], safe="")))
+    assert "0 changes" in ok(done)
 
 
 def test_a_database_that_does_not_answer_ends_the_run(portal):
