@@ -98,7 +98,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """The one container of a pod and what surrounds it."""
+    """The one container of a pod and what surrounds it; with ``reaped`` it is not the pod's first process."""
 
     name: str
     image: str
@@ -116,6 +116,7 @@ class Pod:
     liveness: k8s.core.v1.ProbeArgs | None = None
     before_stop: Sequence[str] = ()
     grace_seconds: int = 30
+    reaped: bool = False
 
 
 def file(name: str) -> str:
@@ -145,6 +146,7 @@ def pod_template(
         volumes=list(volumes.values()),
         service_account_name=pod.service_account,
         automount_service_account_token=False,
+        share_process_namespace=pod.reaped or None,
         enable_service_links=False,
         restart_policy=restart,
         termination_grace_period_seconds=pod.grace_seconds,

@@ -96,4 +96,7 @@ def _pod(args: Bundled, account: Input[str], password: Input[str], claim: Input[
         # each restart, and a kill at their end (docs/decisions/0011).
         before_stop=["bash", "-c", f"pg_ctl stop --mode=fast --pgdata={_HOME}/data/userdata"],
         grace_seconds=120,
+        # A first process inherits orphans. PostgreSQL takes one that ends badly for a server process of its own
+        # and throws everybody out, say after a probe that took too long (docs/decisions/0037).
+        reaped=True,
     )

@@ -14,8 +14,9 @@ from sandbox.cluster import Sandbox
 from sandbox.images.make import make
 from tests.e2e import external
 from tests.e2e.mistakes import EARLY, fail_early
+from tests.e2e.replicas import addresses, ask
 from tests.e2e.stack import Deployed, Slow
-from tests.e2e.web import Gateway, User, Web
+from tests.e2e.web import Gateway, User, Web, until
 from tests.engine.driver import DOMAIN, Cluster, Json, copy_program
 
 GPT_OSS: Json = {
@@ -137,6 +138,17 @@ def stack(sandbox: Sandbox) -> Deployed:
 def bob(stack: Deployed) -> User:
     """Somebody without a role of his own."""
     return stack.user("bob")
+
+
+@pytest.fixture(scope="session")
+def deleted(stack: Deployed, bob: User) -> Iterator[Future[float]]:
+    """The seconds for which a replica still took a key that was deleted: up to a minute, spent by other tests."""
+    key, replicas = bob.key("granite-8b-agent"), addresses(stack)
+    assert [ask(address, key) for address in replicas] == [200, 200]
+    bob.api("DELETE", f"/api/v1/api-keys/{key.id}").ok()
+    refused = lambda: [ask(address, key) for address in replicas] == [401, 401]  # noqa: E731
+    with ThreadPoolExecutor() as pool:
+        yield pool.submit(until, "both to refuse", refused, 70, 0.5)
 
 
 @pytest.fixture(scope="session")

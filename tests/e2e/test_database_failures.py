@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +42,18 @@ def kill_server(_: Deployed, sandbox: Sandbox) -> None:
 def container(stack: Deployed) -> str:
     """Which container PostgreSQL runs in."""
     return stack.pods("postgres")[0]["status"]["containerStatuses"][0].get("containerID", "")
+
+
+def test_a_process_that_somebody_left_in_the_databases_pod_ends_without_the_server(stack: Deployed) -> None:
+    """After a crash, or what PostgreSQL takes for one, its processes are others."""
+    process = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+    before = stack.sql("postgres", process)
+    shell = ["exec", "postgres-0", "-n", stack.namespace, "--", "bash", "-c"]
+    orphan = stack.cluster.kubectl(*shell, "sleep 300 > /dev/null 2>&1 & echo $!").strip()
+    stack.cluster.kubectl(*shell, f"kill -9 {orphan}")
+    # No event tells that nothing happens; it takes the server milliseconds.
+    time.sleep(2)
+    assert stack.sql("postgres", process) == before
 
 
 @pytest.mark.parametrize("harm", [delete_pod, kill_server], ids=("pod deleted", "killed with -9"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -115,10 +116,12 @@ def test_only_the_allowed_edges_pass(
     stack: Deployed, sources: dict[str, tuple[str, str]], targets: dict[str, tuple[str, int]]
 ) -> None:
     words = [f"{name} {address} {port}" for name, (address, port) in targets.items()]
+    ask = ["--", "bash", "-c", CONNECT, "bash", *words]
+    with ThreadPoolExecutor() as pool:
+        said = pool.map(lambda where: stack.cluster.kubectl("exec", where[1], "-n", where[0], *ask), sources.values())
     wrong = []
-    for source, (namespace, pod) in sources.items():
-        said = stack.cluster.kubectl("exec", pod, "-n", namespace, "--", "bash", "-c", CONNECT, "bash", *words)
-        states = dict(line.split() for line in said.splitlines())
+    for source, lines in zip(sources, said, strict=True):
+        states = dict(line.split() for line in lines.splitlines())
         assert set(states) == set(targets)
         for target, state in states.items():
             if source == STRANGERS[0] and target in OUTSIDE:

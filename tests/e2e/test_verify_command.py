@@ -138,13 +138,16 @@ def test_one_model_can_be_chosen(verify: Command) -> None:
     assert [name for name in told.rows if name.startswith("model ")] == ["model sync", f"model {MODEL}"]
 
 
-def test_a_model_without_a_server_fails_alone(stack: Deployed, verify: Command) -> None:
-    with none_of(stack, f"{MODEL}-predictor", "private-ai"):
+def test_a_model_without_a_server_and_a_portal_without_its_guard_fail_and_nothing_else(
+    stack: Deployed, verify: Command
+) -> None:
+    with none_of(stack, f"{MODEL}-predictor", "private-ai"), unguarded(stack):
         told = verify()
-        assert (told.code, told.failed) == (1, [f"model {MODEL}"]), told.said
+        assert told.code == 1, told.said
+        assert set(told.failed) == {f"model {MODEL}", "guard of the portal", "guard of the API"}, told.said
         assert "nothing answers at" in told.rows[f"model {MODEL}"]["cause"]
-        assert told.rows["model devstral-2"]["state"] == "ok"
         report(f"a model without a server: {told.rows[f'model {MODEL}']}")
+        report(f"a portal without its guard: {told.rows['guard of the portal']}")
     until("all to be well", lambda: verify().code == 0, 180)
 
 
@@ -156,14 +159,6 @@ def test_a_portal_without_a_backend_fails_and_the_models_are_still_called(stack:
         assert told.rows["portal data"]["state"] == "not tried"
         assert told.rows[f"model {MODEL}"]["state"] == "ok"
         report(f"a portal without a backend: {told.rows['portal answers']}")
-    until("all to be well", lambda: verify().code == 0, 180)
-
-
-def test_a_portal_without_its_guard_fails_on_both_of_its_routes(stack: Deployed, verify: Command) -> None:
-    with unguarded(stack):
-        told = verify()
-        assert (told.code, told.failed) == (1, ["guard of the portal", "guard of the API"]), told.said
-        report(f"a portal without its guard: {told.rows['guard of the portal']}")
     until("all to be well", lambda: verify().code == 0, 180)
 
 

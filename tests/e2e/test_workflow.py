@@ -11,8 +11,8 @@ from tests.e2e.conftest import GPT_OSS, MODELS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import User, until
 
-# Nothing here minds that other stacks start and fail meanwhile.
-pytestmark = pytest.mark.usefixtures("beside")
+# Nothing here minds that other stacks start and fail meanwhile; nor that a key is on its way out.
+pytestmark = pytest.mark.usefixtures("deleted", "beside")
 TOOL = {
     "type": "function",
     "function": {
