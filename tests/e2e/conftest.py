@@ -125,6 +125,7 @@ def stack(sandbox: Sandbox) -> Deployed:
     web = Web(sandbox.host, sandbox.state / "pki" / "sandbox-ca.crt")
     return Deployed(
         project=project,
+        settings=SETTINGS,
         program=program,
         cluster=Cluster(sandbox),
         web=web,

@@ -31,12 +31,14 @@ def spoilt(deployed: Deployed, folder: Path, mistakes: Mistakes, stack: str, **s
         text = (program / file).read_text()
         assert right in text, f"{file} no longer holds {right!r}"
         (program / file).write_text(text.replace(right, wrong))
+    given = deployed.settings
     if stack == deployed.project.stack:
         # It exists already; its file says with what its secrets are encrypted.
         (folder / "project").mkdir()
         shutil.copy(deployed.project.file, folder / "project")
+        given = deployed.project.config()
     project = Slow(folder / "project", program, deployed.project.env, stack)
-    project.write_config(deployed.project.config() | settings)
+    project.write_config({**given, **settings})
     return project
 
 

@@ -23,6 +23,8 @@ class Deployed:
     """The stack, its cluster, and how to reach what it serves."""
 
     project: Project
+    # Of the first up: tests change the project's while other stacks come and go.
+    settings: Json
     program: Path
     cluster: Cluster
     web: Web
