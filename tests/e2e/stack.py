@@ -64,6 +64,16 @@ class Deployed:
         states = self.readiness(component)
         return len(states) == count and all(states.values())
 
+    def run_check(self, check: str, name: str) -> str:
+        """A check that comes by the clock, run by hand as the README says; what it printed."""
+        where = ["-n", self.namespace]
+        self.cluster.kubectl("create", "job", name, *where, f"--from=cronjob/{check}")
+        try:
+            self.cluster.kubectl("wait", *where, f"job/{name}", "--for=condition=Complete", "--timeout=180s")
+            return self.cluster.kubectl("logs", *where, f"job/{name}")
+        finally:
+            self.cluster.kubectl("delete", "job", name, *where)
+
     def sql(self, database: str, query: str) -> str:
         """The rows of a query, as an administrator inside the database's pod sees them."""
         command = ["exec", "postgres-0", "-n", self.namespace, "--", "psql", "-qAt", "-U", "postgres", "-d", database]

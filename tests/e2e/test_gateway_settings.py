@@ -34,21 +34,10 @@ def opened(stack: Deployed, key: str) -> list[str]:
     return [model for model in MODELS if stack.gateway.complete(key, model).status == 200]
 
 
-def run_check(stack: Deployed, name: str) -> str:
-    """The check, run by hand as the README says; what it printed."""
-    where = ["-n", stack.namespace]
-    stack.cluster.kubectl("create", "job", name, *where, "--from=cronjob/key-check")
-    try:
-        stack.cluster.kubectl("wait", *where, f"job/{name}", "--for=condition=Complete", "--timeout=180s")
-        return stack.cluster.kubectl("logs", *where, f"job/{name}")
-    finally:
-        stack.cluster.kubectl("delete", "job", name, *where)
-
-
 def test_a_key_that_lost_its_last_model_opens_all_until_the_check_blocks_it(stack: Deployed, emptied: Key) -> None:
     administrators = stack.administer("/key/generate", {"models": [], "key_alias": "administrators-own"}).json()["key"]
     until("the replicas to know", lambda: opened(stack, emptied.secret) == list(MODELS), 90)
-    said = run_check(stack, "check-by-hand")
+    said = stack.run_check("key-check", "check-by-hand")
     report(f"the check of keys: {said.splitlines()[-1]}")
     assert "blocked: " in said
     # Both replicas at once, by Redis.
@@ -57,7 +46,7 @@ def test_a_key_that_lost_its_last_model_opens_all_until_the_check_blocks_it(stac
 
 
 def test_a_second_check_finds_nothing_more_to_do(stack: Deployed, emptied: Key) -> None:
-    said = run_check(stack, "check-again")
+    said = stack.run_check("key-check", "check-again")
     assert "blocked: " not in said
     assert "0 of the portal without a model" in said
     assert stack.gateway.complete(emptied.secret, MODEL).status == 401

@@ -23,17 +23,6 @@ def erin(stack: Deployed) -> Iterator[str]:
     stack.cluster.kubectl("delete", "user", "erin")
 
 
-def run_check(stack: Deployed, name: str) -> str:
-    """The check, run by hand as the README says; what it printed."""
-    where = ["-n", stack.namespace]
-    stack.cluster.kubectl("create", "job", name, *where, "--from=cronjob/role-check")
-    try:
-        stack.cluster.kubectl("wait", *where, f"job/{name}", "--for=condition=Complete", "--timeout=180s")
-        return stack.cluster.kubectl("logs", *where, f"job/{name}")
-    finally:
-        stack.cluster.kubectl("delete", "job", name, *where)
-
-
 def administers_the_gateway(stack: Deployed, key: str) -> bool:
     """Whether a key of the portal opens what only LiteLLM's administrators see."""
     header = {"Authorization": f"Bearer {key}"}
@@ -46,11 +35,11 @@ def test_whoever_leaves_the_group_loses_the_role_and_the_others_keep_theirs(stac
     key = before.key("granite-8b-agent")
     assert "admin" in before.roles()
     assert administers_the_gateway(stack, key.secret), "LiteLLM was told so at the first login"
-    assert "erin" not in run_check(stack, "roles-in-order")
+    assert "erin" not in stack.run_check("role-check", "roles-in-order")
 
     stack.cluster.patch("group", ADMINS, {"users": ["alice"]}, None)
     assert "admin" in stack.user(erin).roles(), "the backend takes nothing away at a login"
-    said = run_check(stack, "roles-by-hand")
+    said = stack.run_check("role-check", "roles-by-hand")
     report(f"the check of roles: {said.splitlines()[-1]}")
     assert "erin: lost admin; left: user" in said
     assert "erin: no administrator of LiteLLM any more" in said
@@ -62,4 +51,4 @@ def test_whoever_leaves_the_group_loses_the_role_and_the_others_keep_theirs(stac
     until("the key to be a user's", lambda: not administers_the_gateway(stack, key.secret), 90)
     assert stack.gateway.complete(key.secret, "granite-8b-agent").status == 200, "a user is what erin still is"
     assert {name: stack.user(name).roles() for name in others} == others
-    assert "0 changes" in run_check(stack, "roles-again")
+    assert "0 changes" in stack.run_check("role-check", "roles-again")
