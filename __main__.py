@@ -34,7 +34,7 @@ from config import arguments, load, routing
 from config.loading import secret_outputs
 from config.names import ELEVATED, console_link, identity, oauth_client
 from config.preflight import prepare
-from config.profiles import JOB, PROFILES, sizing
+from config.profiles import JOB
 from config.types import quantity
 
 gc.enable()
@@ -44,7 +44,7 @@ stack = pulumi.get_stack()
 settings = load()
 facts, cluster = prepare(settings, stack)
 urls = Addresses(namespace=settings.namespace, domain=facts.domain)
-sizes = {tier: arguments.size(sizing(settings, tier)) for tier in PROFILES[settings.profile]}
+sizes = arguments.sizes(settings)
 job_size = arguments.size(JOB)
 images, access, storage, protect = settings.images, settings.access, settings.storage, settings.protect_data
 
@@ -67,6 +67,7 @@ scope = Scope(
     timeout_seconds=settings.rollout_timeout_seconds,
     pull_secret=images.pull_secret,
     autoscaled=facts.autoscaled | arguments.autoscaled(settings),
+    placements=arguments.placements(settings),
     on_failure=ErrorHook("explain-failure", explainer(cluster, settings.namespace)),
 )
 
@@ -162,7 +163,7 @@ gateway = Gateway(
     GatewayArgs(
         scope=scope,
         image=images.litellm,
-        size=arguments.gateway_size(settings),
+        size=sizes["litellm"],
         tuning=arguments.tuning(settings),
         host=urls.host(GATEWAY_ROUTE),
         tls=exposure.tls,
@@ -220,6 +221,7 @@ backend = Backend(
         size=sizes["backend"],
         storage=storage.backups.size,
         storage_class=storage.backups.storage_class,
+        access_mode=storage.backups.access_mode,
         trust=database.trust,
         ready=[database, models],
         database_url=database.portal_url,
@@ -269,6 +271,7 @@ frontend = Frontend(
         image=images.frontend,
         size=sizes["frontend"],
         backend_url=backend.url,
+        backends=backend.addresses,
         portal_host=urls.host(PORTAL_ROUTE),
         api_host=urls.host(API_ROUTE),
         tls=exposure.tls,

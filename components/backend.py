@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
 from components import kube, parts, probes, revision, volumes, wiring
+from components.naming import backends
 from components.trust import Trust, trusting
 from components.wiring import Target
 
 PORT = 8080
 _BACKUPS = "/data/backups"
+_SERVER = "litemaas-server"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class BackendArgs:
     size: kube.Size
     storage: str
     storage_class: str | None
+    access_mode: str
     trust: Trust
     ready: Sequence[Resource]
     database_url: Target[Output[str]]
@@ -57,7 +61,10 @@ class BackendArgs:
 
 
 class Backend(ComponentResource):
-    """One backend pod: the state of a login lives in its memory, its backups on a claim of one node."""
+    """One backend pod, or several that frontends tell from each other: the state of a login lives in the memory of one.
+
+    Several start in turn, since each migrates the schema, without a lock.
+    """
 
     service: Output[str]
     url: Target[Output[str]]
@@ -95,26 +102,57 @@ class Backend(ComponentResource):
             f"{name}-backups",
             # Not awaited: with WaitForFirstConsumer it binds when the pod comes.
             metadata=scope.meta("backend", "backend-backups", kube.SKIP_AWAIT),
-            spec=volumes.claim_spec(args.storage, args.storage_class),
+            spec=volumes.claim_spec(args.storage, args.storage_class, args.access_mode),
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
-        pod = _pod(args, env.metadata.name, scripts.metadata.name, account, backups.metadata.name)
-        spec = kube.deployment(scope, "backend", trusting(pod, args.trust), recreate=True)
-        k8s.apps.v1.Deployment(
-            f"{name}-server",
-            metadata=scope.meta("backend", "backend", scope.rollout("backend", args.size)),
-            spec=spec,
-            # URLs are known long before roles exist and models are registered.
-            opts=scope.workload(self, "backend", depends_on=args.ready),
-        )
+        pod = trusting(_pod(args, env.metadata.name, scripts.metadata.name, account, backups.metadata.name), args.trust)
+        templates = _servers(name, self, args, pod)
+        parts.budget(name, scope, "backend", args.size, child)
         service = parts.service(name, scope, "backend", PORT, child)
         self.service = service.address
         self.url = replace(service, address=Output.format("http://{0}:{1}", self.service, PORT))
+        self.addresses = _addresses(scope, args.size.replicas, child)
         self.edges = wiring.calls("backend", args)
         self.env_secret = env.metadata.name
-        self.revision = revision.of(spec.template)
+        self.revision = revision.of(*templates)
         told = {"env_secret": self.env_secret, "revision": self.revision}
         self.register_outputs({"service": self.service, "url": self.url.address, **told})
+
+
+def _only(server: str) -> dict[str, str]:
+    """The label by which the pod of one Deployment is told from those of the others; there is none for a single one."""
+    return {} if server == "backend" else {_SERVER: server}
+
+
+def _servers(
+    name: str, tier: ComponentResource, args: BackendArgs, pod: kube.Pod
+) -> list[k8s.core.v1.PodTemplateSpecArgs]:
+    """Makes a Deployment for each pod, and tells their templates.
+
+    Not one StatefulSet, which a pod that never gets ready holds up for ever, the next up with its cure included.
+    """
+    scope, single = args.scope, replace(args.size, replicas=1)
+    # URLs are known long before roles exist and models are registered.
+    before = [*args.ready]
+    templates: list[k8s.core.v1.PodTemplateSpecArgs] = []
+    for number, server in enumerate(servers := backends(args.size.replicas), start=1):
+        spec = kube.deployment(scope, "backend", pod, recreate=True, only=_only(server))
+        made = k8s.apps.v1.Deployment(
+            f"{name}-server" if len(servers) == 1 else f"{name}-server-{number}",
+            metadata=scope.meta("backend", server, scope.rollout(server, single)),
+            spec=spec,
+            opts=scope.workload(tier, server, depends_on=before),
+        )
+        before = [*args.ready, made]
+        templates.append(cast("k8s.core.v1.PodTemplateSpecArgs", spec.template))
+    return templates
+
+
+def _addresses(scope: kube.Scope, count: int, opts: ResourceOptions) -> list[Output[str]]:
+    """Host and port of each of several."""
+    numbered = [server for server in backends(count) if _only(server)]
+    services = [parts.service(each, scope, "backend", PORT, opts, only=(each, _only(each))) for each in numbered]
+    return [Output.format("{0}:{1}", each.address, PORT) for each in services]
 
 
 def _environment(args: BackendArgs) -> dict[str, Input[str]]:
@@ -175,4 +213,6 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         startup=probes.http("/api/v1/health/live", PORT, period=5, failures=120),
         readiness=probes.http("/api/v1/health/ready", PORT),
         liveness=probes.command("node", "/opt/litemaas/alive.cjs", period=30, timeout=10),
+        # The others take over: the pod leaves its Service before it closes its socket.
+        before_stop=["sleep", "5"] if args.size.replicas > 1 else [],
     )

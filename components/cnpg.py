@@ -7,10 +7,13 @@ from pulumi import Output, ResourceOptions
 
 from components import volumes
 from components.openshift import READY, Manifest
+from components.placement import Placement
 from components.server import AUTHORITY_FILE, PORT, Dimensions, Owner, Server
 from components.wiring import Edge, Instances, Place, Target
 
 CLUSTER = "postgres"
+# The operator's own label of the pods of a Cluster.
+_LABEL = "cnpg.io/cluster"
 # The operator asks each instance for its state there, and instances ask each other.
 _STATUS_PORT = 8000
 
@@ -43,6 +46,7 @@ class Operated:
             "enableSuperuserAccess": True,
             "superuserSecret": {"name": superuser.metadata.name},
         }
+        spec |= _placed(scope.placements.of("postgres"))
         if scope.pull_secret:
             spec["imagePullSecrets"] = [{"name": scope.pull_secret}]
         made = Manifest(
@@ -62,6 +66,24 @@ class Operated:
             made_of=[spec],
             edges=_own_edges(),
         )
+
+
+def _placed(wanted: Placement) -> dict[str, object]:
+    """Where instances run, in the operator's words; without any it keeps them on nodes of their own, if it can."""
+    given = wanted.affinity or {}
+    affinity = {
+        "nodeSelector": dict(wanted.node_selector or {}),
+        "tolerations": list(wanted.tolerations or []),
+        "nodeAffinity": given.get("nodeAffinity"),
+        "additionalPodAffinity": given.get("podAffinity"),
+        "additionalPodAntiAffinity": given.get("podAntiAffinity"),
+    }
+    parts = {
+        "affinity": {name: value for name, value in affinity.items() if value},
+        "topologySpreadConstraints": [each.words({_LABEL: CLUSTER}) for each in wanted.spread or []],
+        "priorityClassName": wanted.priority_class,
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
 def _own_edges() -> list[Edge]:

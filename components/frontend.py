@@ -1,11 +1,12 @@
 """Frontend tier: nginx with the portal's pages, and the guard in front of its API."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, openshift, parts, probes, revision, serving, volumes, wiring
+from components import affinity, kube, openshift, parts, probes, revision, serving, sizes, volumes, wiring
 from components.naming import API_ROUTE, PORTAL_ROUTE
 from components.wiring import Target
 
@@ -25,7 +26,10 @@ _ROUTE_SECONDS = 310
 
 @dataclass(frozen=True, kw_only=True)
 class FrontendArgs:
-    """``backend_url`` without path; its Service must exist before nginx starts, which resolves it once."""
+    """``backend_url`` without path; its Service must exist before nginx starts, which resolves it once.
+
+    ``backends``, host and port of each, are given where there are several.
+    """
 
     scope: kube.Scope
     image: str
@@ -35,6 +39,7 @@ class FrontendArgs:
     api_host: str
     tls: openshift.Tls
     internal_tls: bool
+    backends: Sequence[Input[str]] = ()
 
 
 class Frontend(ComponentResource):
@@ -46,20 +51,22 @@ class Frontend(ComponentResource):
     def __init__(self, name: str, args: FrontendArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Frontend", name, None, opts)
         scope, child = args.scope, ResourceOptions(parent=self)
+        backend = Output.from_input(affinity.URL) if args.backends else args.backend_url.address
         template = (_TLS if args.internal_tls else "") + kube.file("nginx.conf.template")
         server = k8s.core.v1.ConfigMap(
             f"{name}-server",
             metadata=scope.meta("frontend"),
             immutable=True,
             data={
-                "default.conf": args.backend_url.address.apply(lambda url: template.replace("${BACKEND_URL}", url)),
+                "default.conf": backend.apply(lambda url: template.replace("${BACKEND_URL}", url)),
                 "start.sh": kube.file("start-frontend.sh"),
+                **affinity.files(args.backends),
             },
             opts=child,
         )
         account = parts.account(name, scope, "frontend", child)
         spec = kube.deployment(scope, "frontend", _pod(args, server.metadata.name, account))
-        k8s.apps.v1.Deployment(
+        nginx = k8s.apps.v1.Deployment(
             f"{name}-nginx",
             metadata=scope.meta("frontend", "frontend", scope.rollout("frontend", args.size)),
             spec=spec,
@@ -69,6 +76,8 @@ class Frontend(ComponentResource):
             name, scope, "frontend", _TLS_PORT if args.internal_tls else PORT, child, tls=args.internal_tls
         )
         parts.budget(name, scope, "frontend", args.size, child)
+        scaled = scope.meta("frontend", "frontend", kube.HEAL)
+        sizes.autoscaler(name, scaled, nginx.metadata.name, args.size, child)
         entered = [
             openshift.route(
                 f"{name}-{route}",
@@ -102,6 +111,7 @@ def _pod(args: FrontendArgs, server: Input[str], account: Input[str]) -> kube.Po
             volumes.scratch("/var/lib/nginx/tmp"),
             volumes.scratch("/var/log/nginx", "16Mi"),
             *([serving.mount("frontend")] if args.internal_tls else []),
+            *affinity.mounts(args.backends, server),
         ],
         service_account=account,
         startup=probes.tcp(PORT, period=2, failures=60),

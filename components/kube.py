@@ -8,10 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pulumi_kubernetes as k8s
 from pulumi import ErrorHook, Input, Resource, ResourceHookBinding, ResourceOptions
 
+from components.placement import Placements
 from components.sizes import Size
 from components.volumes import Mount
 
@@ -39,6 +41,7 @@ class Scope:
     timeout_seconds: int
     pull_secret: str | None = None
     autoscaled: frozenset[str] = frozenset()
+    placements: Placements = field(default_factory=Placements)
     on_failure: ErrorHook | None = None
 
     def within(self, namespace: Input[str]) -> "Scope":
@@ -131,16 +134,14 @@ def selector(scope: Scope, component: str) -> dict[str, str]:
 
 
 def pod_template(
-    scope: Scope, component: str, pod: Pod, *, restart: str | None = None
+    scope: Scope, component: str, pod: Pod, *, restart: str | None = None, only: Mapping[str, str] | None = None
 ) -> k8s.core.v1.PodTemplateSpecArgs:
-    """The pod template of ``component`` with one container, under the `restricted` policy."""
+    """The pod template of ``component`` with one container, under the `restricted` policy.
+
+    ``only`` are labels in addition, which tell its pods from others of the component.
+    """
     volumes = {mount.name: mount.source for mount in pod.mounts}
-    spread = k8s.core.v1.TopologySpreadConstraintArgs(
-        max_skew=1,
-        topology_key="kubernetes.io/hostname",
-        when_unsatisfiable="ScheduleAnyway",
-        label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector(scope, component)),
-    )
+    placed = scope.placements.of(component)
     spec = k8s.core.v1.PodSpecArgs(
         containers=[_container(pod)],
         volumes=list(volumes.values()),
@@ -153,12 +154,16 @@ def pod_template(
         image_pull_secrets=[k8s.core.v1.LocalObjectReferenceArgs(name=scope.pull_secret)]
         if scope.pull_secret
         else None,
-        topology_spread_constraints=[spread] if pod.size.most > 1 else None,
+        node_selector=dict(placed.node_selector) if placed.node_selector else None,
+        tolerations=cast("Any", placed.tolerations) or None,
+        affinity=cast("Any", placed.affinity) or None,
+        priority_class_name=placed.priority_class,
+        topology_spread_constraints=placed.constraints(selector(scope, component), several=pod.size.most > 1),
         security_context=k8s.core.v1.PodSecurityContextArgs(
             run_as_non_root=True, seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault")
         ),
     )
-    meta = k8s.meta.v1.ObjectMetaArgs(labels=scope.marks(component))
+    meta = k8s.meta.v1.ObjectMetaArgs(labels={**scope.marks(component), **(only or {})})
     return k8s.core.v1.PodTemplateSpecArgs(metadata=meta, spec=spec)
 
 
@@ -201,28 +206,38 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
     )
 
 
-def service(scope: Scope, component: str, port: int) -> k8s.core.v1.ServiceSpecArgs:
-    """A ClusterIP Service in front of the pods of ``component``; same port inside and outside."""
+def service(
+    scope: Scope, component: str, port: int, only: Mapping[str, str] | None = None
+) -> k8s.core.v1.ServiceSpecArgs:
+    """A ClusterIP Service in front of the pods of ``component``, or of those with the labels ``only``.
+
+    Same port inside and outside.
+    """
     return k8s.core.v1.ServiceSpecArgs(
         type="ClusterIP",
-        selector=selector(scope, component),
+        selector={**selector(scope, component), **(only or {})},
         ports=[k8s.core.v1.ServicePortArgs(name="main", port=port, target_port=port)],
     )
 
 
-def deployment(scope: Scope, component: str, pod: Pod, *, recreate: bool = False) -> k8s.apps.v1.DeploymentSpecArgs:
-    """A Deployment that never has fewer ready pods than asked for, unless ``recreate``."""
+def deployment(
+    scope: Scope, component: str, pod: Pod, *, recreate: bool = False, only: Mapping[str, str] | None = None
+) -> k8s.apps.v1.DeploymentSpecArgs:
+    """A Deployment that never has fewer ready pods than asked for, unless ``recreate``.
+
+    With ``only``, labels by which its pod is told from others of the component, it is of one pod.
+    """
     if recreate:
         strategy = k8s.apps.v1.DeploymentStrategyArgs(type="Recreate")
     else:
         rolling = k8s.apps.v1.RollingUpdateDeploymentArgs(max_unavailable=0, max_surge=1)
         strategy = k8s.apps.v1.DeploymentStrategyArgs(type="RollingUpdate", rolling_update=rolling)
     return k8s.apps.v1.DeploymentSpecArgs(
-        replicas=pod.size.replicas,
+        replicas=1 if only else pod.size.replicas,
         progress_deadline_seconds=scope.timeout_seconds,
         strategy=strategy,
-        selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector(scope, component)),
-        template=pod_template(scope, component, pod),
+        selector=k8s.meta.v1.LabelSelectorArgs(match_labels={**selector(scope, component), **(only or {})}),
+        template=pod_template(scope, component, pod, only=only),
     )
 
 

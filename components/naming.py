@@ -19,6 +19,11 @@ ROUTE_CERTIFICATE = "litemaas-route-tls"
 LOCKDOWN = "lockdown"
 
 
+def backends(count: int) -> tuple[str, ...]:
+    """The Deployments of the backend: one of its name, or several numbered ones."""
+    return ("backend",) if count == 1 else tuple(f"backend-{number}" for number in range(1, count + 1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
     """An InferenceService in another namespace, to which only the gateway of ``home`` is let."""

@@ -1,5 +1,7 @@
 """Small resources that every tier has, registered as children of the tier."""
 
+from collections.abc import Mapping
+
 import pulumi_kubernetes as k8s
 from pulumi import Output, ResourceOptions
 
@@ -19,17 +21,26 @@ def account(name: str, scope: kube.Scope, component: str, opts: ResourceOptions)
 
 
 def service(
-    name: str, scope: kube.Scope, component: str, port: int, opts: ResourceOptions, *, tls: bool = False
+    name: str,
+    scope: kube.Scope,
+    component: str,
+    port: int,
+    opts: ResourceOptions,
+    *,
+    tls: bool = False,
+    only: tuple[str, Mapping[str, str]] | None = None,
 ) -> Target[Output[str]]:
     """A ClusterIP Service in front of the pods of ``component``; its name is its address.
 
-    With ``tls`` it asks for a certificate, which is good for another address (``serving.host``).
+    With ``tls`` it asks for a certificate, which is good for another address (``serving.host``). ``only``, a name and
+    labels, is for those pods of the component that have the labels.
     """
+    called, labels = only or (component, None)
     asked = serving.wanted(component) if tls else {}
     made = k8s.core.v1.Service(
         f"{name}-service",
-        metadata=scope.meta(component, component, kube.SKIP_AWAIT | kube.HEAL | asked),
-        spec=kube.service(scope, component, port),
+        metadata=scope.meta(component, called, kube.SKIP_AWAIT | kube.HEAL | asked),
+        spec=kube.service(scope, component, port, labels),
         opts=opts,
     )
     return Target(address=made.metadata.name, peer=Pods(component), port=port)

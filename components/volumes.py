@@ -82,10 +82,12 @@ def claim(name: str, path: str, claim_name: Input[str]) -> Mount:
     return Mount(name=name, path=path, source=source, read_only=False)
 
 
-def claim_spec(storage: str, storage_class: str | None) -> k8s.core.v1.PersistentVolumeClaimSpecArgs:
-    """A claim for ``storage`` (a quantity) that one node at a time may mount."""
+def claim_spec(
+    storage: str, storage_class: str | None, access_mode: str = "ReadWriteOnce"
+) -> k8s.core.v1.PersistentVolumeClaimSpecArgs:
+    """A claim for ``storage`` (a quantity), by default one that one node at a time may mount."""
     return k8s.core.v1.PersistentVolumeClaimSpecArgs(
-        access_modes=["ReadWriteOnce"],
+        access_modes=[access_mode],
         storage_class_name=storage_class,
         resources=k8s.core.v1.VolumeResourceRequirementsArgs(requests={"storage": storage}),
     )

@@ -15,13 +15,15 @@ from components.gateway_config import Tuning
 from components.kube import Size
 from components.models import Endpoint, ModelArgs
 from components.naming import Addresses
+from components.placement import Placement, Placements, Spread
 from components.postgres import Bundled
 from components.server import Dimensions
 from components.sizes import Scaling
 from components.sources import Fetched, Origin
 from config import routing
 from config.loading import secret_text, usable
-from config.profiles import Sizing, admin_ui, instances, sizing
+from config.placement import TIERS, PodPlacement
+from config.profiles import PROFILES, Sizing, admin_ui, instances, sizing
 from config.resolved import Resolved
 from config.settings import Settings
 
@@ -31,16 +33,38 @@ def size(wanted: Sizing) -> Size:
     return Size(requests=wanted.requests, limits=wanted.limits, replicas=wanted.replicas)
 
 
-def gateway_size(settings: Settings) -> Size:
-    """LiteLLM's pods, which may be scaled."""
-    wanted, fixed = settings.gateway.autoscaling, size(sizing(settings, "litellm"))
-    scaling = Scaling(most=wanted.max_replicas, cpu_percent=wanted.cpu_percent) if wanted else None
-    return replace(fixed, scaling=scaling)
+def sizes(settings: Settings) -> dict[str, Size]:
+    """The pods of each tier, some of which may be scaled."""
+    fixed = {tier: size(sizing(settings, tier)) for tier in PROFILES[settings.profile]}
+    return fixed | {
+        tier: replace(fixed[tier], scaling=Scaling(most=wanted.max_replicas, cpu_percent=wanted.cpu_percent))
+        for tier, (_, wanted) in settings.scaled.items()
+    }
 
 
 def autoscaled(settings: Settings) -> frozenset[str]:
     """The Deployments that an autoscaler of this stack sizes; the live one is not there yet at the first up."""
-    return frozenset({"litellm"} if settings.gateway.autoscaling else ())
+    return frozenset(settings.scaled)
+
+
+def placements(settings: Settings) -> Placements:
+    """Where pods run; those of Jobs as all, except the one that is LiteLLM's own."""
+    own = {tier: _placement(settings.placement.of(tier)) for tier in TIERS}
+    return Placements(usual=_placement(settings.placement.all), own={**own, "litellm-migration": own["litellm"]})
+
+
+def _placement(wanted: PodPlacement) -> Placement:
+    spread = [
+        Spread(topology_key=each.topology_key, max_skew=each.max_skew, when_unsatisfiable=each.when_unsatisfiable)
+        for each in wanted.topology_spread or []
+    ]
+    return Placement(
+        node_selector=wanted.node_selector,
+        tolerations=[each.model_dump(by_alias=True, exclude_none=True) for each in wanted.tolerations or []],
+        affinity=wanted.affinity.model_dump(by_alias=True, exclude_none=True) if wanted.affinity else None,
+        spread=None if wanted.topology_spread is None else spread,
+        priority_class=wanted.priority_class_name,
+    )
 
 
 def tuning(settings: Settings) -> Tuning:

@@ -20,6 +20,7 @@ _MIB = 2**20
 _LIMITS_IN_FLIGHT = (1, 101)
 # Of 1.81, 1.85 and 1.90 the first whose uvicorn can be told to be patient with workers that start.
 _SEVERAL_WORKERS = (1, 90)
+_SHARED = "ReadWriteMany"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.\d+")
 
 
@@ -28,6 +29,8 @@ def contradictions(settings: Settings) -> list[Problem]:
     where, pods = most_pods(settings)
     return [
         *_two_numbers(settings),
+        *_backends(settings),
+        *_shared_volume(settings),
         *_minimum_above_maximum(settings),
         *too_many_connections(settings, where, pods),
         *_too_little_memory(settings),
@@ -44,33 +47,70 @@ def most_pods(settings: Settings) -> tuple[str, int]:
 
 
 def _two_numbers(settings: Settings) -> list[Problem]:
-    asked = settings.replicas.litellm
-    if asked is None or settings.gateway.autoscaling is None:
-        return []
-    what = (
-        "is given beside gateway.autoscaling, which decides on the number by itself; it would be ignored while you "
-        f"rely on it; write it as gateway.autoscaling.minReplicas: {asked}, or leave one of the two out"
-    )
-    return [Problem(where=f"{NAMESPACE}:replicas.litellm", value=str(asked), what=what)]
+    return [
+        Problem(
+            where=f"{NAMESPACE}:replicas.{tier}",
+            value=str(asked),
+            what=f"is given beside {key}, which decides on the number by itself; it would be ignored while you "
+            f"rely on it; write it as {key}.minReplicas: {asked}, or leave one of the two out",
+        )
+        for tier, (key, _) in settings.scaled.items()
+        if (asked := getattr(settings.replicas, tier)) is not None
+    ]
 
 
 def _minimum_above_maximum(settings: Settings) -> list[Problem]:
-    scaling, least = settings.gateway.autoscaling, sizing(settings, "litellm").replicas
-    if scaling is None or least <= scaling.max_replicas:
+    return [
+        Problem(
+            where=f"{NAMESPACE}:{key}.maxReplicas",
+            value=str(scaling.max_replicas),
+            what=f"is less than the profile's {least} pods at least; the API server would refuse the autoscaler; "
+            f"write {least} or more, or minReplicas too",
+        )
+        for tier, (key, scaling) in settings.scaled.items()
+        if (least := sizing(settings, tier).replicas) > scaling.max_replicas
+    ]
+
+
+def _backends(settings: Settings) -> list[Problem]:
+    """Several backends on a volume that only the node of one of them can mount."""
+    wanted, volume = sizing(settings, "backend").replicas, settings.storage.backups
+    if wanted == 1:
+        return []
+    if volume.access_mode != _SHARED:
+        what = (
+            f"is more than one, and the volume of the portal's backups (storage.backups) is mounted by one node at a "
+            f"time: the second pod would wait for ever on another node; write storage.backups.accessMode: "
+            f"{_SHARED} with a storageClass that can do that, or 1"
+        )
+        return [Problem(where=f"{NAMESPACE}:replicas.backend", value=str(wanted), what=what)]
+    return []
+
+
+def _shared_volume(settings: Settings) -> list[Problem]:
+    volume = settings.storage.backups
+    if volume.access_mode != _SHARED or volume.storage_class:
         return []
     what = (
-        f"is less than the profile's {least} pods at least; the API server would refuse the autoscaler; "
-        f"write {least} or more, or minReplicas too"
+        "is missing beside accessMode ReadWriteMany; the cluster's default class is block storage as a rule, which no "
+        "two nodes can mount, and the claim would never be bound; write a class of a shared file system (CephFS, NFS, "
+        "Azure Files, EFS)"
     )
-    return [Problem(where=f"{NAMESPACE}:gateway.autoscaling.maxReplicas", value=str(scaling.max_replicas), what=what)]
+    return [Problem(where=f"{NAMESPACE}:storage.backups.storageClass", what=what)]
+
+
+def _backend_pods(settings: Settings) -> int:
+    """How many there are at most: each is recreated, but on the way from one to several that one is still there."""
+    wanted = sizing(settings, "backend").replicas
+    return wanted + 1 if wanted > 1 else 1
 
 
 def too_many_connections(settings: Settings, where: str, pods: int) -> list[Problem]:
     """What is wrong with ``pods`` of LiteLLM, of which ``where`` says that there may be so many."""
     accepted, workers = settings.database.max_connections, settings.gateway.workers
     each = POOLS["litellm"] * workers
-    # The backend is recreated, LiteLLM rolls: one pod more during an update.
-    others = POOLS["backend"] * sizing(settings, "backend").replicas + _RESERVED_CONNECTIONS
+    # Backends are recreated, LiteLLM rolls: one pod more during an update.
+    others = POOLS["backend"] * _backend_pods(settings) + _RESERVED_CONNECTIONS
     most = (accepted - others) // each - 1
     if pods <= most:
         return []

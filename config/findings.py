@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded
+from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded, backends
 from components.wiring import Place
 from config import stored
-from config.capacity import too_many_connections
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, console_link, oauth_client
+from config.profiles import sizing
 from config.report import Problem
 from config.resolved import Resolved
 from config.settings import Settings
@@ -67,18 +67,21 @@ def planned(
     named = {
         **stored.objects(settings),
         ("Certificate", f"/apis/cert-manager.io/v1/namespaces/{space}/certificates/"): issued,
-        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (*redis, "litellm", "backend", "frontend"),
+        ("Deployment", f"/apis/apps/v1/namespaces/{space}/deployments/"): (
+            *(*redis, "litellm", *backends(sizing(settings, "backend").replicas), "frontend"),
+        ),
         ("CronJob", f"/apis/batch/v1/namespaces/{space}/cronjobs/"): (
             "key-check",
             *(["role-check"] if settings.access.enforce_groups else []),
         ),
         ("HorizontalPodAutoscaler", f"/apis/autoscaling/v2/namespaces/{space}/horizontalpodautoscalers/"): (
-            ("litellm",) if settings.gateway.autoscaling else ()
+            tuple(settings.scaled)
         ),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres"] if settings.database.mode == "bundled" else []),
             *(*redis, "litellm", "backend", "frontend"),
+            *(numbered if len(numbered := backends(sizing(settings, "backend").replicas)) > 1 else ()),
         ),
         ("NetworkPolicy", f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/"): _policies(
             settings, models
@@ -202,52 +205,6 @@ def foreign_redirects(found: Iterable[tuple[Owned, Json]], namespace: str, domai
             )
             problems.append(Problem(where=f"OAuthClient {name} redirectURIs[{index}]", value=uri, what=what))
     return problems
-
-
-def autoscaled(scalers: Json) -> frozenset[str]:
-    """The Deployments whose replicas a HorizontalPodAutoscaler sets, from a list of those."""
-    targets = [item["spec"]["scaleTargetRef"] for item in scalers.get("items", [])]
-    return frozenset(target["name"] for target in targets if target["kind"] == "Deployment")
-
-
-def foreign_scalers(settings: Settings, scalers: Json, stack: str) -> list[Problem]:
-    """Autoscalers of others for the gateway: one beside ours, or for more pods than there are connections."""
-    problems: list[Problem] = []
-    for item in _gateway_scalers(scalers):
-        name = item["metadata"]["name"]
-        if ours(item["metadata"].get("labels") or {}, stack):
-            continue  # What it is to be, the settings say, and they are checked.
-        if settings.gateway.autoscaling:
-            what = (
-                "sizes the gateway already, and gateway.autoscaling would make a second one; they would undo each "
-                f"other's work; leave gateway.autoscaling out, or run: oc delete hpa {name} -n {settings.namespace}"
-            )
-            problems.append(Problem(where=f"HorizontalPodAutoscaler {name}", what=what))
-            continue
-        where = f"HorizontalPodAutoscaler {name} maxReplicas"
-        problems += too_many_connections(settings, where, item["spec"]["maxReplicas"])
-    return problems
-
-
-def scaler_ends(settings: Settings, scalers: Json, stack: str) -> list[str]:
-    """That the pods of the gateway keep the number which an autoscaler of ours gave them, at the up that removes it."""
-    if settings.gateway.autoscaling:
-        return []
-    return [
-        "gateway.autoscaling is gone: this up removes the autoscaler and leaves the number of LiteLLM's pods as it is, "
-        "since both at once would fight over it; the next up sets replicas.litellm"
-        for item in _gateway_scalers(scalers)
-        if ours(item["metadata"].get("labels") or {}, stack)
-    ]
-
-
-def _gateway_scalers(scalers: Json) -> list[Json]:
-    return [
-        item
-        for item in scalers.get("items", [])
-        for target in [item["spec"]["scaleTargetRef"]]
-        if (target["kind"], target["name"]) == ("Deployment", "litellm")
-    ]
 
 
 def ours(labels: Mapping[str, str], stack: str) -> bool:

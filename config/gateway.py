@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, cast
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator
 
 from config.models import Entry
+from config.scaling import Autoscaling
 from config.schedule import Schedule
 from config.types import Count
 
@@ -72,35 +73,6 @@ def _secrets(path: str, value: JsonValue) -> Iterator[str]:
             f"{path} looks like a secret; it would stand in a ConfigMap and in this file in clear; remove it, and "
             "have it replaced if it was a real one"
         )
-
-
-class Autoscaling(Entry):
-    """A HorizontalPodAutoscaler for the gateway's pods."""
-
-    min_replicas: Count | None = Field(
-        default=None,
-        description="Pods at least. Default: 1 (demo), 2 (production), as without autoscaling.",
-    )
-    max_replicas: Count = Field(
-        description="Pods at most. Each may open 10 database connections for each worker, which are counted against database.maxConnections.",
-        examples=[6],
-    )
-    cpu_percent: int = Field(
-        default=60,
-        ge=10,
-        le=100,
-        description="Pods are added while the average use of CPU is above this part of what they request. Default 60, LiteLLM's advice. Memory is no measure: the proxy does not give it back.",
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min_replicas is not None and self.min_replicas > self.max_replicas:
-            msg = (
-                f"has minReplicas {self.min_replicas} and maxReplicas {self.max_replicas}; the API server would refuse "
-                "the autoscaler; write a minimum within the maximum"
-            )
-            raise ValueError(msg)
-        return self
 
 
 class KeyCheck(Entry):

@@ -19,8 +19,10 @@ from config import (
     findings,
     groups,
     model_keys,
+    placement,
     removal,
     rotation,
+    scalers,
     stakes,
     stored,
     tls_findings,
@@ -110,7 +112,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
         models = pool.submit(cluster.read, _models_path(settings.namespace, stack))
-        scalers = pool.submit(
+        sizing = pool.submit(
             cluster.read, f"/apis/autoscaling/v2/namespaces/{settings.namespace}/horizontalpodautoscalers"
         )
         record = pool.submit(cluster.read, rotation.record_path(settings.namespace, stack))
@@ -145,7 +147,10 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     claims = stored.live_claims(_live(found, "PersistentVolumeClaim"), _live(found, "Cluster"))
     problems += stored.resized(settings, claims, cluster.read)
     problems += stored.another_major(settings, _live(found, "StatefulSet"))
-    problems += findings.foreign_scalers(settings, scalers.result(), stack)
+    problems += [
+        *placement.unknown_priorities(settings, cluster.get),
+        *scalers.foreign(settings, sizing.result(), stack),
+    ]
     problems += offered.problems
     # Where not even the names of all models are known, none can be said to have gone.
     if offered.complete and (gone := removal.vanished(settings, offered, models.result().get("items", []))):
@@ -164,7 +169,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += tls_findings.served(settings, cluster, apis, hosts)
     return Facts(
         domain=domain,
-        autoscaled=findings.autoscaled(scalers.result()),
+        autoscaled=scalers.autoscaled(sizing.result()),
         authorities=authorities,
         secrets=secrets,
         model_keys=keys,
@@ -173,7 +178,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         groups=roles.made,
         console_link=link.made,
         notices=[
-            *findings.scaler_ends(settings, scalers.result(), stack),
+            *scalers.ending(settings, sizing.result(), stack),
             *roles.notices,
             *link.notices,
             *_told(settings, offered),

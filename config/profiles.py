@@ -139,8 +139,9 @@ def sizing(settings: Settings, tier: str) -> Sizing:
     default = PROFILES[settings.profile][tier]
     asked = getattr(settings.resources, tier)
     replicas = getattr(settings.replicas, tier, None)
-    if tier == "litellm" and settings.gateway.autoscaling:
-        replicas = settings.gateway.autoscaling.min_replicas
+    if tier in settings.scaled:
+        _, scaling = settings.scaled[tier]
+        replicas = scaling.min_replicas
     return Sizing(
         replicas=replicas or default.replicas,
         requests=default.requests | asked.requests.model_dump(by_alias=True, exclude_none=True),

@@ -11,7 +11,9 @@ from config.entry import Entry
 from config.exposure import Exposure
 from config.gateway import GatewaySettings
 from config.models import Model, catalogue
+from config.placement import Placement
 from config.redis import Redis
+from config.scaling import Autoscaling, FrontendSettings
 from config.serving import ModelServing
 from config.sizes import Images, Replicas, Storage, TierResources
 from config.sources import SecretSources
@@ -80,9 +82,15 @@ class Settings(Entry):
         default=GatewaySettings(),
         description="How the LiteLLM proxy runs: workers, autoscaling, time-outs, its own settings.",
     )
+    frontend: FrontendSettings = Field(
+        default=FrontendSettings(), description="How the portal's frontend runs: autoscaling."
+    )
     access: Access = Field(default=Access(), description="Groups and their members.")
     images: Images = Field(default=Images(), description="Container images.")
     replicas: Replicas = Field(default=Replicas(), description="Pods per tier.")
+    placement: Placement = Field(
+        default=Placement(), description="On which nodes pods run, and how important they are."
+    )
     resources: TierResources = Field(default=TierResources(), description="Requests and limits per tier.")
     storage: Storage = Field(default=Storage(), description="Persistent volumes, besides the database's.")
     database: Database = Field(default=Database(), description="PostgreSQL: who runs it, its size and settings.")
@@ -104,6 +112,12 @@ class Settings(Entry):
         le=3600,
         description="Seconds that `up` waits for each workload before it fails and prints why. Default 600, Kubernetes' own progress deadline: a first pull of the images can take minutes.",
     )
+
+    @property
+    def scaled(self) -> dict[str, tuple[str, Autoscaling]]:
+        """The tiers that an autoscaler of this stack sizes, each with the key that says so."""
+        wanted = {"litellm": ("gateway", self.gateway.autoscaling), "frontend": ("frontend", self.frontend.autoscaling)}
+        return {tier: (f"{key}.autoscaling", one) for tier, (key, one) in wanted.items() if one}
 
     @field_validator("models")
     @classmethod

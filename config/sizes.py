@@ -1,11 +1,14 @@
 """Images, pods, resources and volumes of the tiers."""
 
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from config.entry import Entry
 from config.types import Count, Image, Quantity, quantity
+
+# Each has 40 database connections and asks LiteLLM every two minutes for itself; nobody needs more.
+MOST_BACKENDS = 5
 
 
 class Images(Entry):
@@ -83,11 +86,20 @@ class Volume(Entry):
     )
 
 
+class SharedVolume(Volume):
+    """A claim that several nodes may mount, where its class can do that."""
+
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = Field(
+        default="ReadWriteOnce",
+        description="ReadWriteMany lets pods on several nodes mount it, which several backends need; the class has to be a shared file system. For good, as the class: a claim never changes it. Default: ReadWriteOnce.",
+    )
+
+
 class Storage(Entry):
     """Where data lives, besides the database's."""
 
-    backups: Volume = Field(
-        default=Volume(size="5Gi"),
+    backups: SharedVolume = Field(
+        default=SharedVolume(size="5Gi"),
         description="Backups made in the portal. Default 5Gi, upstream's own default.",
     )
 
@@ -103,22 +115,10 @@ class Replicas(Entry):
         default=None,
         description="Pods of the portal's frontend. Default: 1 (demo), 2 (production).",
     )
-    backend: Count | None = Field(
+    backend: Annotated[int, Field(ge=1, le=MOST_BACKENDS)] | None = Field(
         default=None,
-        description="Pods of the portal's backend. Only 1 works with LiteMaaS 0.4: it keeps the state of a login in process memory.",
+        description="Pods of the portal's backend, 5 at most. More than one need storage.backups.accessMode ReadWriteMany. Default: 1; a restart takes seconds, in which the portal is away.",
     )
-
-    @field_validator("backend")
-    @classmethod
-    def _one_backend(cls, value: int | None) -> int | None:
-        if value is not None and value > 1:
-            # litemaas-contract.md section 0.4: login on A, callback on B is a 400.
-            msg = (
-                "is more than the backend can do: login state is kept in process memory, so about every "
-                "second login would fail; write 1 or leave it out"
-            )
-            raise ValueError(msg)
-        return value
 
 
 class TierResources(Entry):

@@ -8,7 +8,7 @@ from config.database import postgres_major
 from config.names import STACK_LABEL
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
-from config.sizes import Volume
+from config.sizes import SharedVolume, Volume
 from config.types import quantity
 
 # The claim of the bundled server, and the first of an operator's.
@@ -73,6 +73,7 @@ class Claim:
     size: str
     storage_class: str | None
     expandable: bool | None = None
+    access_modes: tuple[str, ...] = ()
 
 
 def live_claims(claims: Iterable[Json], clusters: Iterable[Json]) -> list[Claim]:
@@ -84,6 +85,7 @@ def live_claims(claims: Iterable[Json], clusters: Iterable[Json]) -> list[Claim]
             storage_class=body["spec"].get("storageClassName"),
             # The default class stands in a claim by its name: without any, nothing makes it grow.
             expandable=None if body["spec"].get("storageClassName") else False,
+            access_modes=tuple(body["spec"].get("accessModes") or ()),
         )
         for body in claims
     ]
@@ -105,6 +107,9 @@ def resized(settings: Settings, live: Iterable[Claim], read: Callable[[str], Jso
         fault = _size_fault(claim, wanted, read)
         if fault:
             problems.append(Problem(where=f"{path}.size", value=wanted.size, what=fault))
+        if isinstance(wanted, SharedVolume) and claim.access_modes and wanted.access_mode not in claim.access_modes:
+            what = _mode_fault(claim, settings.namespace)
+            problems.append(Problem(where=f"{path}.accessMode", value=wanted.access_mode, what=what))
         if wanted.storage_class and storage_class != wanted.storage_class:
             what = (
                 f"differs from {storage_class or 'the default class'} that claim {name} was made with; it would be "
@@ -112,6 +117,15 @@ def resized(settings: Settings, live: Iterable[Claim], read: Callable[[str], Jso
             )
             problems.append(Problem(where=f"{path}.storageClass", value=wanted.storage_class, what=what))
     return problems
+
+
+def _mode_fault(claim: Claim, namespace: str) -> str:
+    return (
+        f"differs from {claim.access_modes[0]} that claim {claim.name} was made with, and a claim never changes it; it "
+        f"would be replaced by an empty one; write {claim.access_modes[0]}, or, to have another one, download in the "
+        f"portal what you want to keep, run `oc scale deployment backend --replicas=0 -n {namespace}` and "
+        f"`oc delete pvc {claim.name} -n {namespace}`, then `pulumi up --refresh`"
+    )
 
 
 def _size_fault(claim: Claim, wanted: Volume, read: Callable[[str], Json]) -> str | None:
