@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from config.entry import Entry
-from config.types import DNS_LABEL
+from config.types import DNS_LABEL, NamespaceLabel
 
 # Kubernetes' own grammar for what stands in a label and in a taint.
 _PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
@@ -126,7 +126,9 @@ class PodTerm(Entry):
 
     topology_key: LabelKey = Field(description="The label of nodes.", examples=["topology.kubernetes.io/zone"])
     label_selector: Labels = Field(description="The pods.")
-    namespaces: list[str] | None = Field(default=None, description="Their namespaces. Default: the installation's.")
+    namespaces: list[NamespaceLabel] | None = Field(
+        default=None, description="Their namespaces. Default: the installation's."
+    )
     namespace_selector: Labels | None = Field(
         default=None, description="Labels of their namespaces. Default: the installation's."
     )

@@ -123,7 +123,7 @@ RECIPES = (
         layers=(rootfs.BASE,),
         packages=("nginx-light",),
         files=(File(FILES / "nginx.conf", "/etc/nginx/nginx.conf"),),
-        script=f"mkdir -p {APP}/src {APP}/etc/nginx.default.d /var/lib/nginx/tmp",
+        script=f"mkdir -p {APP}/src {APP}/etc/nginx.default.d {APP}/etc/nginx.d /var/lib/nginx/tmp",
         command=("nginx", "-g", "daemon off;"),
     ),
     Recipe(
