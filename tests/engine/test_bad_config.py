@@ -45,7 +45,11 @@ FAULTS = {
         'litemaas:images.backend = "quay.io/example/backend"',
         "add :tag or @sha256:",
     ),
-    "two backends": ({"replicas": {"backend": 2}}, "litemaas:replicas.backend = 2", "write 1 or leave it out"),
+    "two backends": (
+        {"replicas": {"backend": 2}},
+        "litemaas:replicas.backend = 2",
+        "write storage.backups.accessMode: ReadWriteMany",
+    ),
     "a request above its limit": (
         {"resources": {"redis": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}},
         "litemaas:resources.redis",

@@ -111,7 +111,12 @@ BAD = {
     ),
     "short image name": ({"images": {"redis": "redis:7"}}, "images.redis", '"redis:7"', "registry/repository:tag"),
     "image without tag": ({"images": {"redis": "quay.io/a/b"}}, "images.redis", '"quay.io/a/b"', ":tag or @sha256"),
-    "two backends": ({"replicas": {"backend": 2}}, "replicas.backend", "2", "write 1 or leave it out"),
+    "two backends": (
+        {"replicas": {"backend": 2}},
+        "replicas.backend",
+        "2",
+        "write storage.backups.accessMode: ReadWriteMany",
+    ),
     "no replicas": ({"replicas": {"litellm": 0}}, "replicas.litellm", "0", "at least 1"),
     "replicas of redis": ({"replicas": {"redis": 2}}, "replicas.redis", "2", "write one of"),
     "no quantity": (
@@ -157,7 +162,7 @@ def test_a_bad_value_is_refused_with_path_value_and_cure(config, path, value, cu
 
 
 def test_many_problems_are_told_at_once():
-    text = refusal({"clusterDomain": "https://x", "profile": "prod", "models": ["no"], "replicas": {"backend": 2}})
+    text = refusal({"clusterDomain": "https://x", "profile": "prod", "models": ["no"], "replicas": {"backend": 6}})
     assert "4 problems" in text
     for path in ("clusterDomain", "profile", "models[0]", "replicas.backend"):
         assert f"litemaas:{path} = " in text

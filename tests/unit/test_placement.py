@@ -109,9 +109,7 @@ def test_without_a_word_several_pods_are_spread_over_nodes_if_it_can_be(demo, pr
 def test_the_operators_database_is_told_in_the_operators_words():
     run = harness.run_program(
         {**DEMO, "database": {"mode": "operator"}, "placement": {"postgres": EVERYTHING}},
-        cluster=harness.FakeCluster(
-            {PRIORITY: Answer(200, {})}, apis=[*harness.FakeCluster.APIS, "postgresql.cnpg.io"]
-        ),
+        cluster=cluster(),
     )
     spec = run.one("Cluster", "postgres").inputs["spec"]
     assert spec["affinity"] == {
@@ -132,6 +130,15 @@ def test_another_placement_changes_pods_and_nothing_else(demo):
 
 
 # --- What is refused ---
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+TERM = f"placement.all.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms[0].matchExpressions[0]"
+
+
+def nodes(**expression) -> dict:
+    terms = [{"matchExpressions": [expression]}]
+    return {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}}}
+
 
 NONSENSE = {
     "a value that is not looked at": (
@@ -169,16 +176,16 @@ NONSENSE = {
         "no such key",
     ),
     "a comparison with nothing": (
-        {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In"}]}]}}}},
-        "matchExpressions[0]",
+        nodes(key="a", operator="In"),
+        TERM,
         "needs values",
     ),
     "more than a word": (
-        {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["x"]}]}]}}}},
-        "matchExpressions[0]",
+        nodes(key="a", operator="Gt", values=["x"]),
+        TERM,
         "one whole number",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("written", "path", "cure"), NONSENSE.values(), ids=NONSENSE)
