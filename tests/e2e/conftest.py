@@ -56,6 +56,7 @@ ORDER = (
     "test_shared_limits",
     "test_gateway_settings",
     "test_rolling_updates",
+    "test_many_backends",
     "test_database_failures",
     "test_wrong_settings",
     "test_rotation",

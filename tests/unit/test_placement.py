@@ -1,5 +1,7 @@
 """Where pods run, and how many there are: what is written reaches the pods, and what makes no sense is refused."""
 
+from typing import Any
+
 import pytest
 from pulumi import RunError
 
@@ -39,15 +41,15 @@ SCALERS = "/apis/autoscaling/v2/namespaces/litemaas/horizontalpodautoscalers"
 PRIORITY = "/apis/scheduling.k8s.io/v1/priorityclasses/portal"
 
 
-def cluster(**more: Answer) -> harness.FakeCluster:
-    return harness.FakeCluster({PRIORITY: Answer(200, {}), **more})
+def cluster() -> harness.FakeCluster:
+    return harness.FakeCluster({PRIORITY: Answer(200, {})})
 
 
 def deployed(base: dict = DEMO, **placement) -> harness.Run:
     return harness.run_program({**base, "placement": placement}, cluster=cluster())
 
 
-def without(value):
+def without(value: Any) -> Any:
     """Without what was left out, which the engine is sent as null."""
     if isinstance(value, dict):
         return {key: without(inner) for key, inner in value.items() if inner is not None}

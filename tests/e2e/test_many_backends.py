@@ -1,0 +1,167 @@
+"""Two backends behind three frontends, whose pods are deleted one by one while people log in: everybody gets in."""
+
+import html
+import itertools
+import re
+import threading
+import time
+import urllib.parse
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from tests.e2e.conftest import report
+from tests.e2e.mistakes import spoilt
+from tests.e2e.stack import Deployed
+from tests.e2e.web import Answer, Web, until
+from tests.engine.driver import Json
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+SPACE = "many-backends"
+LOGINS, SIDE_BY_SIDE = 200, 4
+COUNTS = {"frontend": 3, "backend": 2}
+SETTINGS: Json = {
+    "namespace": SPACE,
+    "models": ["granite-8b-agent"],
+    "access": {"manageGroups": False},
+    "replicas": {"litellm": 1, **COUNTS},
+    # The sandbox has one node, and its provisioner makes a directory whatever a claim asks for.
+    "storage": {"backups": {"size": "1Gi", "accessMode": "ReadWriteMany", "storageClass": "sandbox"}},
+}
+
+
+@dataclass
+class Browser:
+    """Somebody's browser: cookies by host, and what the portal's pages and the one that begins a login again do."""
+
+    web: Web
+    portal: str
+    cookies: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def send(self, method: str, url: str, body: Json | None = None, form: dict[str, str] | None = None) -> Answer:
+        jar = self.cookies.setdefault(urllib.parse.urlsplit(url).netloc, {})
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())} if jar else {}
+        if method == "POST" and form is None:
+            headers["Origin"] = self.portal
+        answer = self.web.send(method, url, body, headers, form=form)
+        for line in answer.headers.get_all("Set-Cookie") or []:
+            name, _, value = line.partition(";")[0].partition("=")
+            jar[name] = value
+        return answer
+
+    def log_in(self, name: str) -> int:
+        """How often the login was begun again before a token came.
+
+        Raises:
+            AssertionError: it did not come.
+        """
+        for again in range(4):
+            back = self._from_the_oauth_server(self._begin(patient=again > 0), name)
+            done = self.send("GET", back)
+            if done.status == 302:
+                assert "#token=" in done.headers["Location"], done.headers["Location"]
+                return again
+            assert done.status == 200, f"{done.status}: {done.text[:200]}"
+            assert 'fetch("/api/auth/login"' in done.text, done.text[:200]
+        msg = "begun again three times in vain"
+        raise AssertionError(msg)
+
+    def _begin(self, *, patient: bool) -> str:
+        """The button; the page that begins again goes on trying for a minute."""
+        for _ in range(30 if patient else 1):
+            asked = self.send("POST", f"{self.portal}/api/auth/login", {})
+            if asked.status == 200:
+                return asked.json()["authUrl"]
+            if patient:
+                time.sleep(2)
+        raise AssertionError(f"no login begins: {asked.status}")
+
+    def _from_the_oauth_server(self, url: str, name: str) -> str:
+        """Where it sends the browser; whoever has just given a name is not asked again."""
+        answer = self.send("GET", url).ok(302)
+        where = urllib.parse.urljoin(url, answer.headers["Location"])
+        if where.startswith(self.portal):
+            return where
+        page = self.send("GET", where).ok().text
+        found = re.search(r'name="then" value="([^"]*)"', page)
+        assert found, page
+        fields = {"username": name, "password": "anything", "then": html.unescape(found[1])}
+        passed = self.send("POST", urllib.parse.urljoin(where, "/login"), form=fields).ok(302)
+        granted = self.send("GET", urllib.parse.urljoin(where, passed.headers["Location"])).ok(302)
+        return granted.headers["Location"]
+
+
+@pytest.fixture(scope="module")
+def many(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A stack of its own, since a claim of one node cannot become one of several."""
+    project = spoilt(stack, tmp_path_factory.mktemp(SPACE), {}, SPACE, **SETTINGS)
+    project.up()
+    found = project.outputs()
+    yield replace(stack, project=project, portal=found["portal_url"], namespace=SPACE)
+    project.destroy()
+
+
+def _delete_in_turn(many: Deployed, deleted: Counter[str], stop: threading.Event) -> None:
+    """Delete the oldest pod of either tier, wait until all are ready, and so on."""
+    for tier in itertools.cycle(("frontend", "backend")):
+        if stop.is_set():
+            return
+        oldest, *_ = sorted(many.pods(tier), key=lambda pod: pod["metadata"]["creationTimestamp"])
+        many.cluster.kubectl("delete", "pod", "-n", SPACE, oldest["metadata"]["name"], "--wait=false")
+        deleted[tier] += 1
+        until(f"all of {tier} to be ready", lambda tier=tier: many.is_ready(tier, COUNTS[tier]), 180)
+
+
+def test_two_hundred_logins_through_three_frontends_and_two_backends_while_their_pods_go_one_by_one(
+    many: Deployed,
+) -> None:
+    # The first login of each makes a user in LiteLLM, which takes seconds.
+    people = [f"user-{number}" for number in range(SIDE_BY_SIDE)]
+    for name in people:
+        Browser(many.web, many.portal).log_in(name)
+    outcomes: Counter[str] = Counter()
+    deleted: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def log_in(number: int) -> None:
+        # As many as it takes for each tier to lose several pods.
+        time.sleep(0.5)
+        try:
+            again = Browser(many.web, many.portal).log_in(people[number % SIDE_BY_SIDE])
+            outcomes[f"begun again {again} times" if again else "at once"] += 1
+        except (AssertionError, OSError) as problem:
+            outcomes[f"failed: {str(problem)[:120]}"] += 1
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE + 1) as pool:
+        deleting = pool.submit(_delete_in_turn, many, deleted, stop)
+        try:
+            list(pool.map(log_in, range(LOGINS)))
+        finally:
+            stop.set()
+        deleting.result()
+    report(f"{LOGINS} logins while pods went ({dict(deleted)}): {dict(outcomes)}")
+    assert outcomes.total() == LOGINS
+    assert min(deleted["frontend"], deleted["backend"]) >= 2, deleted
+    assert not [each for each in outcomes if each.startswith("failed")], outcomes
+
+
+def test_either_backend_alone_lets_people_in(many: Deployed) -> None:
+    """Else the test before may have looked at one of them only."""
+    for server in ("backend-1", "backend-2"):
+        many.cluster.kubectl("scale", "-n", SPACE, f"deployment/{server}", "--replicas=0")
+        until(f"{server} to be gone", lambda: many.is_ready("backend", 1), 60)
+        try:
+            assert [Browser(many.web, many.portal).log_in("user-0") for _ in range(5)] == [0] * 5
+        finally:
+            many.cluster.kubectl("scale", "-n", SPACE, f"deployment/{server}", "--replicas=1")
+            until("both to be ready", lambda: many.is_ready("backend", 2), 120)
+
+
+def test_a_drain_of_the_node_would_be_let_to_take_one_pod_of_each_at_a_time(many: Deployed) -> None:
+    for tier, count in COUNTS.items():
+        budget = many.cluster.get("poddisruptionbudget", tier, SPACE)["status"]
+        assert (budget["expectedPods"], budget["disruptionsAllowed"]) == (count, 1)
