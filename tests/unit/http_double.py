@@ -28,8 +28,8 @@ Reply = tuple[int, bytes] | tuple[int, bytes, Mapping[str, str]]
 
 
 @contextmanager
-def serving(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serves ``answer`` on loopback, with ``tls`` by HTTPS; yields the base URL."""
+def serving(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[str]:
+    """Serves ``answer`` on loopback, with ``tls`` by HTTPS, on a free port if none is given; yields the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -59,7 +59,7 @@ def serving(answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = Non
             if not isinstance(sys.exc_info()[1], OSError):
                 super().handle_error(request, client_address)
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True)

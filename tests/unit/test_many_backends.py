@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,10 @@ class Portal:
         """As a Service without pods: connections are refused."""
         self.doors[number].close()
 
+    def switch_on(self, number: int) -> None:
+        port = int(self.backends.urls[number].rpartition(":")[2])
+        self.doors[number].enter_context(serving(partial(self.backends.answer, number), port=port))
+
     def browser(self) -> Browser:
         return Browser(self.ports)
 
@@ -251,11 +256,7 @@ def portal(several: harness.Run, tmp_path: Path) -> Iterator[Portal]:
     with ExitStack() as stack:
         for number in range(3):
             doors.append(stack.enter_context(ExitStack()))
-
-            def answer(request: Request, number: int = number) -> tuple[int, bytes]:
-                return backends.answer(number, request)
-
-            backends.urls.append(doors[number].enter_context(serving(answer)))
+            backends.urls.append(doors[number].enter_context(serving(partial(backends.answer, number))))
         servers = [url.removeprefix("http://") for url in backends.urls]
         ports = []
         for number in range(2):
@@ -268,12 +269,20 @@ def portal(several: harness.Run, tmp_path: Path) -> Iterator[Portal]:
         yield Portal(backends, ports, doors)
 
 
-@real_nginx
-def test_a_login_comes_back_to_the_backend_that_began_it_through_any_frontend(portal):
-    for number in range(60):
+def _log_in(portal: Portal, times: int) -> None:
+    """By as many browsers, each of which comes back through the other frontend."""
+    for number in range(times):
         browser = portal.browser()
         state = browser.begin(frontend=number % 2)
+        # Out of step: frontends that send their calls to each in turn would agree by chance.
+        for _ in range(number % 3):
+            portal.browser().ask("/api/v1/models", frontend=number % 2)
         assert browser.come_back(state, frontend=(number + 1) % 2)[0] == 302
+
+
+@real_nginx
+def test_a_login_comes_back_to_the_backend_that_began_it_through_any_frontend(portal):
+    _log_in(portal, 60)
     began = [len(states) for states in portal.backends.begun]
     assert min(began) >= 8, f"spread over all: {began}"
 
@@ -303,11 +312,17 @@ def test_a_cookie_of_somebodys_own_making_is_replaced_when_a_login_begins(portal
 @real_nginx
 def test_while_a_backend_is_away_all_frontends_send_its_browsers_to_the_same_other_one(portal):
     portal.switch_off(1)
-    for number in range(60):
-        browser = portal.browser()
-        state = browser.begin(frontend=number % 2)
-        assert browser.come_back(state, frontend=(number + 1) % 2)[0] == 302
+    _log_in(portal, 60)
     assert min(len(portal.backends.begun[number]) for number in (0, 2)) >= 8
+
+
+@real_nginx
+def test_a_frontend_that_saw_a_backend_away_chooses_like_one_that_did_not(portal):
+    portal.switch_off(1)
+    for _ in range(20):
+        portal.browser().begin(frontend=0)
+    portal.switch_on(1)
+    _log_in(portal, 40)
 
 
 @real_nginx
