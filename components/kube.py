@@ -38,6 +38,7 @@ class Scope:
     labels: Mapping[str, str]
     timeout_seconds: int
     pull_secret: str | None = None
+    pull_policy: str = "IfNotPresent"
     autoscaled: frozenset[str] = frozenset()
     on_failure: ErrorHook | None = None
 
@@ -142,7 +143,7 @@ def pod_template(
         label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector(scope, component)),
     )
     spec = k8s.core.v1.PodSpecArgs(
-        containers=[_container(pod)],
+        containers=[_container(pod, scope.pull_policy)],
         volumes=list(volumes.values()),
         service_account_name=pod.service_account,
         automount_service_account_token=False,
@@ -162,7 +163,7 @@ def pod_template(
     return k8s.core.v1.PodTemplateSpecArgs(metadata=meta, spec=spec)
 
 
-def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
+def _container(pod: Pod, pull_policy: str) -> k8s.core.v1.ContainerArgs:
     plain = [k8s.core.v1.EnvVarArgs(name=name, value=value) for name, value in pod.env.items()]
     secret = [
         k8s.core.v1.EnvVarArgs(
@@ -177,6 +178,8 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
     return k8s.core.v1.ContainerArgs(
         name=pod.name,
         image=pod.image,
+        # Written: the server's own default depends on the tag.
+        image_pull_policy=pull_policy,
         command=list(pod.command) if pod.command else None,
         args=list(pod.args) if pod.args else None,
         ports=[k8s.core.v1.ContainerPortArgs(name="main", container_port=pod.port)] if pod.port else None,
@@ -201,10 +204,14 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
     )
 
 
-def service(scope: Scope, component: str, port: int) -> k8s.core.v1.ServiceSpecArgs:
-    """A ClusterIP Service in front of the pods of ``component``; same port inside and outside."""
+def service(scope: Scope, component: str, port: int, *, headless: bool = False) -> k8s.core.v1.ServiceSpecArgs:
+    """A Service in front of the pods of ``component``; same port inside and outside.
+
+    ``headless`` has no address of its own, only names for the pods.
+    """
     return k8s.core.v1.ServiceSpecArgs(
         type="ClusterIP",
+        cluster_ip="None" if headless else None,
         selector=selector(scope, component),
         ports=[k8s.core.v1.ServicePortArgs(name="main", port=port, target_port=port)],
     )

@@ -18,6 +18,7 @@ from config import (
     existing,
     findings,
     groups,
+    images,
     model_keys,
     removal,
     rotation,
@@ -176,6 +177,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
             *findings.scaler_ends(settings, scalers.result(), stack),
             *roles.notices,
             *link.notices,
+            *images.notices(settings),
             *_told(settings, offered),
         ],
     ), problems

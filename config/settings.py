@@ -10,10 +10,11 @@ from config.database import Database
 from config.entry import Entry
 from config.exposure import Exposure
 from config.gateway import GatewaySettings
+from config.images import Images
 from config.models import Model, catalogue
 from config.redis import Redis
 from config.serving import ModelServing
-from config.sizes import Images, Replicas, Storage, TierResources
+from config.sizes import Replicas, Storage, TierResources
 from config.sources import SecretSources
 from config.trust import Tls, Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
@@ -81,7 +82,7 @@ class Settings(Entry):
         description="How the LiteLLM proxy runs: workers, autoscaling, time-outs, its own settings.",
     )
     access: Access = Field(default=Access(), description="Groups and their members.")
-    images: Images = Field(default=Images(), description="Container images.")
+    images: Images = Field(default=Images(), description="Container images, and where the cluster gets them.")
     replicas: Replicas = Field(default=Replicas(), description="Pods per tier.")
     resources: TierResources = Field(default=TierResources(), description="Requests and limits per tier.")
     storage: Storage = Field(default=Storage(), description="Persistent volumes, besides the database's.")
