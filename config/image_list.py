@@ -52,8 +52,7 @@ def read(stack: str | None, folder: Path = _CHECKOUT) -> Settings:
     except yaml.YAMLError as error:
         msg = f"{file.name} is no YAML, so nothing of it can be used; mend it: {error}"
         raise ListError(msg) from None
-    whole = cast("dict[str, Any]", written if isinstance(written, dict) else {})
-    config = cast("dict[str, Any]", whole.get("config") or {})
+    config = _mapping(_mapping(written).get("config"))
     values = {key: value for key in _KEYS if (value := config.get(f"{NAMESPACE}:{key}")) not in (None, "")}
     encrypted = [key for key, value in values.items() if isinstance(value, dict) and "secure" in value]
     if encrypted:
@@ -67,6 +66,10 @@ def read(stack: str | None, folder: Path = _CHECKOUT) -> Settings:
     except ValidationError as error:
         faults = "\n".join(map(str, explain(error, Settings)))
         raise ListError(f"{file.name} cannot be used:\n{faults}") from None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value if isinstance(value, dict) else {})
 
 
 def table(settings: Settings) -> str:

@@ -123,9 +123,9 @@ def test_nothing_is_critical_but_the_group_that_openshifts_images_are_made_for(p
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
-def test_the_defaults_add_two_findings_that_are_choices(profile, request, score):
+def test_the_default_images_add_two_findings_that_are_choices(profile, score):
     """Tags instead of digests, and a registry that is not asked at each start."""
-    run = request.getfixturevalue(profile)
+    run = harness.run_program({**PROFILES[profile], "images": {}})
     found = score(admitted(run))
     assert all_of(found) == {GROUP, POLICY, LATEST}
     latest = {name for name, findings in found.items() if LATEST in findings}

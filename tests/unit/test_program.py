@@ -245,7 +245,10 @@ def test_services_and_selectors_find_exactly_their_own_pods(run):
     for service in run.find("Service"):
         wanted = service.inputs["spec"]["selector"].items()
         found = [one for one in run.workloads if one.template["metadata"]["labels"].items() >= wanted]
-        assert [one.metadata.get("name") for one in found] == [service.metadata["name"]], service.urn
+        # The server's headless one is that of its StatefulSet.
+        assert [one.metadata.get("name") for one in found] == [service.metadata["name"].removesuffix("-pods")], (
+            service.urn
+        )
     for one in run.servers:
         selector = one.inputs["spec"]["selector"]["matchLabels"]
         assert one.template["metadata"]["labels"].items() >= selector.items()
