@@ -175,6 +175,14 @@ def test_the_storage_class_reaches_the_claim_and_is_left_out_otherwise(demo, pro
     assert "storageClassName" not in claim(demo), "an empty class would mean: no dynamic volume"
 
 
+def test_a_database_server_keeps_the_service_that_it_was_made_with(run):
+    """Its name can never change: another one would delete server and pod to make them anew."""
+    server = run.one("StatefulSet", "postgres")
+    named = run.one("Service", server.inputs["spec"]["serviceName"])
+    assert named.inputs["spec"]["clusterIP"] == "None", "a StatefulSet is to have a headless Service"
+    assert server.ignore_changes == ("spec.serviceName",)
+
+
 def test_a_failing_workload_is_explained(run):
     for one in run.awaited:
         assert one.error_hooks == ("explain-failure",), f"{one.urn} would fail without a word about its pods"
