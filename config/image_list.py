@@ -46,7 +46,7 @@ def read(stack: str | None, folder: Path = _CHECKOUT) -> Settings:
     try:
         written = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = ", ".join(sorted(each.name.split(".")[1] for each in folder.glob("Pulumi.*.yaml")))
+        known = ", ".join(sorted(each.name[len("Pulumi.") : -len(".yaml")] for each in folder.glob("Pulumi.*.yaml")))
         msg = f"there is no {file.name}; nothing tells its images; write the name of one of these stacks: {known}"
         raise ListError(msg) from None
     except yaml.YAMLError as error:
