@@ -5,7 +5,7 @@ SANDBOX = $(PYTHON) -m sandbox
 CHECK = $(SANDBOX) run
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs verify down shell images status toolchain venv test test-unit test-engine e2e test-images test-node lint format bench requirements clean
+.PHONY: help up preview outputs verify down shell images images-list status toolchain venv test test-unit test-engine e2e test-images test-node lint format bench requirements clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -30,6 +30,11 @@ shell: ## a shell in which pulumi and kubectl use the sandbox (undo: exit)
 
 images: ## build the images of a real node (about 10 minutes once; needs root)
 	@$(SANDBOX) images
+
+# What it prints may go into a file.
+images-list: ## print every image with its use, for a mirror (STACK=name MIRROR=registry/path FORMAT=table, copy, idms or itms)
+	@$(SANDBOX) venv >&2
+	@.venv/bin/python -m config.image_list $(if $(STACK),--stack $(STACK)) $(if $(MIRROR),--mirror $(MIRROR)) $(if $(FORMAT),--format $(FORMAT))
 
 status: ## show whether the sandbox is up and what in it is simulated
 	@$(SANDBOX) status

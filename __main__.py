@@ -46,7 +46,7 @@ facts, cluster = prepare(settings, stack)
 urls = Addresses(namespace=settings.namespace, domain=facts.domain)
 sizes = arguments.sizes(settings)
 job_size = arguments.size(JOB)
-images, access, storage, protect = settings.images, settings.access, settings.storage, settings.protect_data
+images, access, storage, protect = settings.images.pulled(), settings.access, settings.storage, settings.protect_data
 
 # An empty kubeconfig means the ambient one, read anew at each run; left out, the SDK would
 # copy its path into the state. The context is pinned, so that a destroy goes where the up went.
@@ -66,6 +66,7 @@ scope = Scope(
     labels=identity(stack),
     timeout_seconds=settings.rollout_timeout_seconds,
     pull_secret=images.pull_secret,
+    pull_policy=images.pull_policy,
     autoscaled=facts.autoscaled | arguments.autoscaled(settings),
     placements=arguments.placements(settings),
     on_failure=ErrorHook("explain-failure", explainer(cluster, settings.namespace)),

@@ -40,6 +40,7 @@ class Scope:
     labels: Mapping[str, str]
     timeout_seconds: int
     pull_secret: str | None = None
+    pull_policy: str = "IfNotPresent"
     autoscaled: frozenset[str] = frozenset()
     placements: Placements = field(default_factory=Placements)
     on_failure: ErrorHook | None = None
@@ -143,7 +144,7 @@ def pod_template(
     volumes = {mount.name: mount.source for mount in pod.mounts}
     placed = scope.placements.of(component)
     spec = k8s.core.v1.PodSpecArgs(
-        containers=[_container(pod)],
+        containers=[_container(pod, scope.pull_policy)],
         volumes=list(volumes.values()),
         service_account_name=pod.service_account,
         automount_service_account_token=False,
@@ -167,7 +168,7 @@ def pod_template(
     return k8s.core.v1.PodTemplateSpecArgs(metadata=meta, spec=spec)
 
 
-def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
+def _container(pod: Pod, pull_policy: str) -> k8s.core.v1.ContainerArgs:
     plain = [k8s.core.v1.EnvVarArgs(name=name, value=value) for name, value in pod.env.items()]
     secret = [
         k8s.core.v1.EnvVarArgs(
@@ -182,6 +183,8 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
     return k8s.core.v1.ContainerArgs(
         name=pod.name,
         image=pod.image,
+        # Written: the server's own default depends on the tag.
+        image_pull_policy=pull_policy,
         command=list(pod.command) if pod.command else None,
         args=list(pod.args) if pod.args else None,
         ports=[k8s.core.v1.ContainerPortArgs(name="main", container_port=pod.port)] if pod.port else None,
@@ -207,14 +210,12 @@ def _container(pod: Pod) -> k8s.core.v1.ContainerArgs:
 
 
 def service(
-    scope: Scope, component: str, port: int, only: Mapping[str, str] | None = None
+    scope: Scope, component: str, port: int, *, headless: bool = False, only: Mapping[str, str] | None = None
 ) -> k8s.core.v1.ServiceSpecArgs:
-    """A ClusterIP Service in front of the pods of ``component``, or of those with the labels ``only``.
-
-    Same port inside and outside.
-    """
+    """A Service before the pods of ``component`` that have the labels ``only``; ``headless`` has no address of its own."""
     return k8s.core.v1.ServiceSpecArgs(
         type="ClusterIP",
+        cluster_ip="None" if headless else None,
         selector={**selector(scope, component), **(only or {})},
         ports=[k8s.core.v1.ServicePortArgs(name="main", port=port, target_port=port)],
     )

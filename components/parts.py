@@ -40,7 +40,7 @@ def service(
     made = k8s.core.v1.Service(
         f"{name}-service",
         metadata=scope.meta(component, called, kube.SKIP_AWAIT | kube.HEAL | asked),
-        spec=kube.service(scope, component, port, labels),
+        spec=kube.service(scope, component, port, only=labels),
         opts=opts,
     )
     return Target(address=made.metadata.name, peer=Pods(component), port=port)

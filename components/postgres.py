@@ -16,6 +16,9 @@ _RENEWED = (
     "touch /tmp/served && psql -qAt -U postgres -d postgres -c 'select pg_reload_conf()' > /dev/null; fi"
 )
 
+# A server from before has another one, and would be deleted and made again for it.
+_FOR_LIFE = ResourceOptions(ignore_changes=["spec.serviceName"])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bundled:
@@ -29,6 +32,13 @@ class Bundled:
         """The server, as children of the tier."""
         name, scope, child = owner.name, owner.scope, ResourceOptions(parent=owner.tier)
         service = parts.service(name, scope, "postgres", PORT, child, tls=self.tls)
+        # The one that a StatefulSet is to have. Clients use the other: its address stays when the pod's changes.
+        pods = k8s.core.v1.Service(
+            f"{name}-pods",
+            metadata=scope.meta("postgres", "postgres-pods", kube.SKIP_AWAIT | kube.HEAL),
+            spec=kube.service(scope, "postgres", PORT, headless=True),
+            opts=child,
+        )
         # Not from a template of the StatefulSet, which could never change: a claim of its own grows in place.
         claim = k8s.core.v1.PersistentVolumeClaim(
             f"{name}-data",
@@ -50,12 +60,12 @@ class Bundled:
             f"{name}-server",
             metadata=scope.meta("postgres", "postgres", scope.awaited(heal=True)),
             spec=k8s.apps.v1.StatefulSetSpecArgs(
-                service_name=service.address,
+                service_name=pods.metadata.name,
                 replicas=self.dimensions.size.replicas,
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=kube.selector(scope, "postgres")),
                 template=template,
             ),
-            opts=scope.workload(owner.tier, protect=owner.protect),
+            opts=ResourceOptions.merge(scope.workload(owner.tier, protect=owner.protect), _FOR_LIFE),
         )
         # The authority is in the one file of what pods trust.
         named = serving.host(service.address, scope.namespace) if self.tls else service.address

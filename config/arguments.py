@@ -104,7 +104,7 @@ def postgres_server(settings: Settings, urls: Addresses) -> Bundled | Operated |
     )
     if wanted.mode == "operator":
         return Operated(instances=instances(settings), dimensions=dimensions)
-    return Bundled(image=settings.images.postgres, dimensions=dimensions, tls=settings.tls.internal)
+    return Bundled(image=settings.images.pulled().postgres, dimensions=dimensions, tls=settings.tls.internal)
 
 
 def route_certificate(settings: Settings) -> Given | Kept | Issued | None:

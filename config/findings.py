@@ -79,7 +79,7 @@ def planned(
         ),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
-            *(["postgres"] if settings.database.mode == "bundled" else []),
+            *(["postgres", "postgres-pods"] if settings.database.mode == "bundled" else []),
             *(*redis, "litellm", "backend", "frontend"),
             *(numbered if len(numbered := backends(sizing(settings, "backend").replicas)) > 1 else ()),
         ),

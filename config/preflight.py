@@ -18,6 +18,7 @@ from config import (
     existing,
     findings,
     groups,
+    images,
     model_keys,
     placement,
     removal,
@@ -181,6 +182,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
             *scalers.ending(settings, sizing.result(), stack),
             *roles.notices,
             *link.notices,
+            *images.notices(settings),
             *_told(settings, offered),
         ],
     ), problems

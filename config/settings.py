@@ -10,12 +10,13 @@ from config.database import Database
 from config.entry import Entry
 from config.exposure import Exposure
 from config.gateway import GatewaySettings
+from config.images import Images
 from config.models import Model, catalogue
 from config.placement import Placement
 from config.redis import Redis
 from config.scaling import Autoscaling, FrontendSettings
 from config.serving import ModelServing
-from config.sizes import Images, Replicas, Storage, TierResources
+from config.sizes import Replicas, Storage, TierResources
 from config.sources import SecretSources
 from config.trust import Tls, Trust
 from config.types import Domain, ModelName, NamespaceName, each_once
@@ -86,7 +87,7 @@ class Settings(Entry):
         default=FrontendSettings(), description="How the portal's frontend runs: autoscaling."
     )
     access: Access = Field(default=Access(), description="Groups and their members.")
-    images: Images = Field(default=Images(), description="Container images.")
+    images: Images = Field(default=Images(), description="Container images, and where the cluster gets them.")
     replicas: Replicas = Field(default=Replicas(), description="Pods per tier.")
     placement: Placement = Field(
         default=Placement(), description="On which nodes pods run, and how important they are."

@@ -1,44 +1,14 @@
-"""Images, pods, resources and volumes of the tiers."""
+"""Pods, resources and volumes of the tiers."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from config.entry import Entry
-from config.types import Count, Image, Quantity, quantity
+from config.types import Count, Quantity, quantity
 
 # Each has 40 database connections and asks LiteLLM every two minutes for itself; nobody needs more.
 MOST_BACKENDS = 5
-
-
-class Images(Entry):
-    """Container images. Defaults are what upstream deploys with LiteMaaS 0.4.0."""
-
-    backend: Image = Field(
-        default="quay.io/rh-aiservices-bu/litemaas-backend:0.4.0",
-        description="Portal backend. Default: upstream's release 0.4.0.",
-    )
-    frontend: Image = Field(
-        default="quay.io/rh-aiservices-bu/litemaas-frontend:0.4.0",
-        description="Portal frontend; keep it at the backend's version. Default: upstream's release 0.4.0.",
-    )
-    litellm: Image = Field(
-        default="quay.io/rh-aiservices-bu/litellm-non-root:main-v1.81.0-stable-custom",
-        description="LiteLLM proxy, an image that runs under any UID. Default: the build that upstream deploys with 0.4.0.",
-    )
-    postgres: Image = Field(
-        default="quay.io/sclorg/postgresql-16-c9s:latest",
-        description="PostgreSQL with the environment contract of the sclorg images. Default: sclorg's PostgreSQL 16, which runs under a random UID (Docker Hub's does not). The major version is in the repository name, so the tag cannot jump it; pin a digest for production.",
-    )
-    redis: Image = Field(
-        default="quay.io/sclorg/redis-7-c9s:latest",
-        description="Redis 7. Default: sclorg's image, for the same reason as PostgreSQL's.",
-    )
-    pull_secret: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Name of an image pull Secret that exists in the namespace. Default: none, all default images are public.",
-    )
 
 
 class ResourceMap(Entry):

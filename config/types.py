@@ -18,6 +18,8 @@ SECRET_KEY = re.compile(r"[-A-Za-z0-9._]+")
 # nobody writes in a stack file.
 QUANTITY = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<suffix>m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 IMAGE = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?")
+REGISTRY = re.compile(r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+(?=:))(:[0-9]{1,5})?")
+MIRROR_PATH = re.compile(r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:(?P<port>[0-9]{1,5}))?(/[^\s?#]*)?")
 _LABEL_LENGTH = 63  # RFC 1035
 _NAME_LENGTH = 253
@@ -152,7 +154,7 @@ def _endpoint(value: str) -> str:
 
 
 def _image(value: str) -> str:
-    if not IMAGE.fullmatch(value):
+    if not IMAGE.fullmatch(value) or not REGISTRY.fullmatch(value.partition("/")[0]):
         msg = (
             "is no full image reference; short names resolve differently on each node; "
             "write registry/repository:tag or registry/repository@sha256:..."
@@ -161,6 +163,17 @@ def _image(value: str) -> str:
     tail = value.rsplit("/", 1)[-1]
     if ":" not in tail and "@" not in tail:
         msg = "has neither tag nor digest; what runs would change by itself; add :tag or @sha256:..."
+        raise ValueError(msg)
+    return value
+
+
+def _mirror(value: str) -> str:
+    registry, slash, path = value.partition("/")
+    if not REGISTRY.fullmatch(registry) or not MIRROR_PATH.fullmatch(slash + path):
+        msg = (
+            "is no registry with a path in lower case; no image could be pulled from it; write host, port and path "
+            "alone, without scheme, tag and a slash at the end: mirror.example.com:5000/litemaas"
+        )
         raise ValueError(msg)
     return value
 
@@ -191,6 +204,7 @@ ModelName = Annotated[str, AfterValidator(_model_name)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Image = Annotated[str, AfterValidator(_image)]
+Mirror = Annotated[str, AfterValidator(_mirror)]
 Quantity = Annotated[str, AfterValidator(_checked_quantity)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=_PORTS - 1)]

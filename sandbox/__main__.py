@@ -108,7 +108,7 @@ def _sandbox(options: argparse.Namespace) -> "Sandbox":
 
 
 def _toolchain(_: argparse.Namespace) -> int:
-    print("toolchain: complete:", *ensure().path_entries, sep="\n  ")
+    print("toolchain: complete:", *ensure(for_tests=True).path_entries, sep="\n  ")
     return 0
 
 

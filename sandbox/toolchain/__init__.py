@@ -17,9 +17,9 @@ from pathlib import Path
 
 from sandbox.toolchain import official
 from sandbox.toolchain.builder import Builder, Progress
-from sandbox.toolchain.toolsets import CLUSTER, OPENSHIFT, PULUMI
+from sandbox.toolchain.toolsets import CHECKS, CLUSTER, OPENSHIFT, PULUMI
 
-__all__ = ["Toolchain", "ensure"]
+__all__ = ["Toolchain", "ensure", "kube_score"]
 
 PLUGINS = {"pulumi-resource-kubernetes": f"plugins/resource-kubernetes-v{official.KUBERNETES_PLUGIN}"}
 
@@ -50,11 +50,12 @@ class Toolchain:
         raise FileNotFoundError(f"{name} is not part of the tool chain in {self.path_entries}")
 
 
-def ensure(progress: Progress = print) -> Toolchain:
+def ensure(progress: Progress = print, *, for_tests: bool = False) -> Toolchain:
     """Make every tool available, building what is not there yet.
 
     Args:
         progress: takes one line of text per step.
+        for_tests: also the tools that only tests need.
 
     Returns:
         The tool chain; within milliseconds when everything is there already.
@@ -66,11 +67,20 @@ def ensure(progress: Progress = print) -> Toolchain:
     if found:
         progress(f"toolchain: using the Pulumi {found.version} that is installed here")
     sets = [*CLUSTER, OPENSHIFT] if found else [*PULUMI, *CLUSTER, OPENSHIFT]
-    folders = Builder(progress).build(sets)
+    folders = Builder(progress).build([*sets, *(CHECKS if for_tests else ())])
     programs = _gather([folders[each.name] for each in sets if each is not OPENSHIFT])
     entries = [programs, *(found.path_entries if found else ())]
     plugins = None if found else programs / "plugins"
     return Toolchain(entries, folders[OPENSHIFT.name], plugins)
+
+
+def kube_score(progress: Progress = print) -> Path:
+    """The program kube-score, built if it is not there yet.
+
+    Raises:
+        BuildError: as :func:`ensure`.
+    """
+    return Builder(progress).build(CHECKS)["kube-score"] / "bin" / "kube-score"
 
 
 def _gather(folders: list[Path]) -> Path:

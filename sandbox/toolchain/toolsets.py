@@ -121,6 +121,10 @@ CLUSTER = (
     ToolSet("kwok", "KWOK (simulated nodes)", ("sigs.k8s.io/kwok/cmd/kwok",), "kwok"),
     ToolSet("etcd", "etcd", ("go.etcd.io/etcd/server/v3",), "etcd"),
 )
+# What tests need and a deployment does not.
+CHECKS = (
+    ToolSet("kube-score", "kube-score (for tests)", ("github.com/zegl/kube-score/cmd/kube-score",), "kube-score"),
+)
 OPENSHIFT = ToolSet(
     "openshift",
     "OpenShift's resource definitions",

@@ -45,6 +45,21 @@ FAULTS = {
         'litemaas:images.backend = "quay.io/example/backend"',
         "add :tag or @sha256:",
     ),
+    "a mirror with a scheme": (
+        {"images": {"mirror": "https://mirror.example.com"}},
+        'litemaas:images.mirror = "https://mirror.example.com"',
+        "write host, port and path alone",
+    ),
+    "a tag where digests are asked for": (
+        {"images": {"requireDigests": True}},
+        "litemaas:images.redis = quay.io/sclorg/redis-7-c9s:latest",
+        "write quay.io/sclorg/redis-7-c9s:latest@sha256:",
+    ),
+    "two images of one name at the mirror": (
+        {"images": {"mirror": "mirror.example.com", "redis": "docker.io/sclorg/postgresql-16-c9s:7"}},
+        "litemaas:images.redis = docker.io/sclorg/postgresql-16-c9s:7",
+        "copy it to a path of its own",
+    ),
     "two backends": (
         {"replicas": {"backend": 2}},
         "litemaas:replicas.backend = 2",

@@ -1,10 +1,11 @@
 """The database's volume and LiteLLM's schema, over changes of the stack file."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.engine.driver import DOMAIN, Cluster, Json, Project
+from tests.engine.driver import DOMAIN, Cluster, Json, Project, copy_program
 
 SPACE = "stored"
 SETTINGS: Json = {
@@ -126,3 +127,29 @@ def test_another_image_of_litellm_is_migrated_before_it_is_rolled_out(stored: Pr
     assert container["resources"]["limits"]["memory"] == "4Gi", "it is made of all that is wanted now"
     assert job["status"]["succeeded"] == 1
     stored.preview("--expect-no-changes", "--refresh")
+
+
+def test_a_server_from_before_its_headless_service_is_changed_in_place(
+    cluster: Cluster, program: Path, tmp_path: Path
+) -> None:
+    """Its serviceName can never change: it keeps the one it has, and neither pod nor data are made anew."""
+    before = copy_program(tmp_path / "before")
+    file, space = before / "components" / "postgres.py", "from-before"
+    text = file.read_text()
+    assert "service_name=pods.metadata.name" in text
+    file.write_text(text.replace("service_name=pods.metadata.name", "service_name=service.address"))
+    former = Project(tmp_path / "project", before, cluster.env, space)
+    former.write_config(SETTINGS | {"namespace": space})
+    former.up()
+    server = cluster.get("statefulset", "postgres", space)
+    assert server["spec"]["serviceName"] == "postgres"
+    (tmp_path / "now").mkdir()
+    shutil.copy(former.file, tmp_path / "now" / former.file.name)
+    now = Project(tmp_path / "now", program, cluster.env, space)
+    now.preview("--expect-no-changes")
+    now.change(resources={"postgres": {"limits": {"memory": "1Gi"}}})
+    now.up()
+    after = cluster.get("statefulset", "postgres", space)
+    assert after["metadata"]["uid"] == server["metadata"]["uid"]
+    assert after["spec"]["serviceName"] == "postgres"
+    assert after["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "1Gi"

@@ -35,7 +35,11 @@ PRODUCTION = {
         "initialAdmins": ["dave"],
         "enforceGroups": True,
     },
-    "images": {"pullSecret": "registry-login"},
+    "images": {
+        "pullSecret": "registry-login",
+        "postgres": f"quay.io/sclorg/postgresql-16-c9s:latest@sha256:{'0a' * 32}",
+        "redis": f"quay.io/sclorg/redis-7-c9s:latest@sha256:{'0b' * 32}",
+    },
     "database": {"storage": {"size": "50Gi", "storageClass": "fast"}},
     "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
 }

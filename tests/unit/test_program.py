@@ -175,6 +175,14 @@ def test_the_storage_class_reaches_the_claim_and_is_left_out_otherwise(demo, pro
     assert "storageClassName" not in claim(demo), "an empty class would mean: no dynamic volume"
 
 
+def test_a_database_server_keeps_the_service_that_it_was_made_with(run):
+    """Its name can never change: another one would delete server and pod to make them anew."""
+    server = run.one("StatefulSet", "postgres")
+    named = run.one("Service", server.inputs["spec"]["serviceName"])
+    assert named.inputs["spec"]["clusterIP"] == "None", "a StatefulSet is to have a headless Service"
+    assert server.ignore_changes == ("spec.serviceName",)
+
+
 def test_a_failing_workload_is_explained(run):
     for one in run.awaited:
         assert one.error_hooks == ("explain-failure",), f"{one.urn} would fail without a word about its pods"
@@ -245,7 +253,10 @@ def test_services_and_selectors_find_exactly_their_own_pods(run):
     for service in run.find("Service"):
         wanted = service.inputs["spec"]["selector"].items()
         found = [one for one in run.workloads if one.template["metadata"]["labels"].items() >= wanted]
-        assert [one.metadata.get("name") for one in found] == [service.metadata["name"]], service.urn
+        # The server's headless one is that of its StatefulSet.
+        assert [one.metadata.get("name") for one in found] == [service.metadata["name"].removesuffix("-pods")], (
+            service.urn
+        )
     for one in run.servers:
         selector = one.inputs["spec"]["selector"]["matchLabels"]
         assert one.template["metadata"]["labels"].items() >= selector.items()

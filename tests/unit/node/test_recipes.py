@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from config.images import NAMES, Images
 from sandbox.images import catalogue, layers, registry
 from sandbox.images.builder import Builder
 from sandbox.images.make import PORTAL, is_real
@@ -81,10 +82,8 @@ def test_every_recipe_stands_on_known_ones_and_all_images_have_names_of_their_ow
 def test_the_images_of_the_program_are_all_there():
     made = {name for each in catalogue.RECIPES for name in each.references}
     made |= {name for names in catalogue.DOUBLES.values() for name in names}
-    sizes = (catalogue.paths.CHECKOUT / "config/sizes.py").read_text()
-    assert {name for name in made if name.startswith("quay.io/")} == {
-        each.split('"')[0] for each in sizes.split('default="')[1:] if each.startswith("quay.io/")
-    }
+    wanted = {Images.model_fields[name].default for name in NAMES}
+    assert {name for name in made if name.startswith("quay.io/")} == wanted
 
 
 @pytest.mark.parametrize("value", [None, "double"])

@@ -8,9 +8,9 @@ import pytest
 from sandbox.node import tools as node
 from sandbox.toolchain import official
 from sandbox.toolchain.builder import Builder, BuildError, jobs
-from sandbox.toolchain.toolsets import CLUSTER, HERE, OPENSHIFT, PULUMI, ToolSet
+from sandbox.toolchain.toolsets import CHECKS, CLUSTER, HERE, OPENSHIFT, PULUMI, ToolSet
 
-EVERY = [*PULUMI, *CLUSTER, OPENSHIFT, *node.SETS]
+EVERY = [*PULUMI, *CLUSTER, *CHECKS, OPENSHIFT, *node.SETS]
 ETCD = next(each for each in CLUSTER if each.name == "etcd")
 GO = """#!/bin/sh
 while [ $# -gt 0 ]; do [ "$1" = -o ] && output=$2; shift; done
