@@ -269,6 +269,7 @@ frontend = Frontend(
         image=images.frontend,
         size=sizes["frontend"],
         backend_url=backend.url,
+        gateway_url=urls.gateway,
         portal_host=urls.host(PORTAL_ROUTE),
         api_host=urls.host(API_ROUTE),
         tls=exposure.tls,

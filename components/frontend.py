@@ -25,12 +25,16 @@ _ROUTE_SECONDS = 310
 
 @dataclass(frozen=True, kw_only=True)
 class FrontendArgs:
-    """``backend_url`` without path; its Service must exist before nginx starts, which resolves it once."""
+    """``backend_url`` without path; its Service must exist before nginx starts, which resolves it once.
+
+    ``gateway_url`` is what the pages' playground calls, from the browser: the pods themselves never do.
+    """
 
     scope: kube.Scope
     image: str
     size: kube.Size
     backend_url: Target[Output[str]]
+    gateway_url: str
     portal_host: str
     api_host: str
     tls: openshift.Tls
@@ -47,6 +51,7 @@ class Frontend(ComponentResource):
         super().__init__("litemaas:index:Frontend", name, None, opts)
         scope, child = args.scope, ResourceOptions(parent=self)
         template = (_TLS if args.internal_tls else "") + kube.file("nginx.conf.template")
+        template = template.replace("${GATEWAY_URL}", args.gateway_url)
         server = k8s.core.v1.ConfigMap(
             f"{name}-server",
             metadata=scope.meta("frontend"),

@@ -18,6 +18,8 @@ EVERYWHERE = {"0.0.0.0/0", "::/0"}
 # Addresses of pages that a browser opens; the pod that is told them never calls them.
 FOR_BROWSERS = {"CORS_ORIGIN", "OAUTH_CALLBACK_URL"}
 OWN = ("postgres", "redis", "litellm")
+# So are those in a policy for a page.
+POLICY = re.compile(r"^ *set \$policy .*$", re.MULTILINE)
 URL = re.compile(r"\b[a-z]+://[^\s\"'`;,]+")
 
 
@@ -57,7 +59,7 @@ def told(run: harness.Run, workload: harness.Registration) -> Iterator[tuple[str
 
 def addresses(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
     """Hosts and ports that somebody who is told ``texts`` calls."""
-    known = {name: text for name, text in texts if name not in FOR_BROWSERS}
+    known = {name: POLICY.sub("", text) for name, text in texts if name not in FOR_BROWSERS}
     for name, text in known.items():
         for url in map(urlsplit, URL.findall(text)):
             host = url.hostname or ""
