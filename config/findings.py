@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded
+from components.quota import NAME as QUOTA
 from components.wiring import Place
 from config import stored
 from config.capacity import too_many_connections
@@ -75,6 +76,7 @@ def planned(
         ("HorizontalPodAutoscaler", f"/apis/autoscaling/v2/namespaces/{space}/horizontalpodautoscalers/"): (
             ("litellm",) if settings.gateway.autoscaling else ()
         ),
+        **_quotas(settings),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres"] if settings.database.mode == "bundled" else []),
@@ -96,6 +98,14 @@ def planned(
             for name in names
         ]
     return [*objects, *(_lockdown(one) for one in guarded)]
+
+
+def _quotas(settings: Settings) -> dict[tuple[str, str], tuple[str, ...]]:
+    space, wanted = f"/api/v1/namespaces/{settings.namespace}", settings.isolation
+    return {
+        ("ResourceQuota", f"{space}/resourcequotas/"): (QUOTA,) if wanted.quota else (),
+        ("LimitRange", f"{space}/limitranges/"): (QUOTA,) if wanted.limit_range else (),
+    }
 
 
 def _lockdown(service: Guarded) -> Owned:
