@@ -26,9 +26,9 @@ _DNS_NAMESPACES, _DNS_PORTS = ("openshift-dns", "kube-system"), (53, 5353)
 # CloudNativePG's own labels: of the pods of a Cluster, and of its operator, wherever that runs.
 _CLUSTER = "cnpg.io/cluster"
 _OPERATOR = {"app.kubernetes.io/name": "cloudnative-pg"}
-# OpenShift's own monitoring and that of users' projects; other pods there have no business here.
-_MONITORING = ("openshift-monitoring", "openshift-user-workload-monitoring")
-_PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
+# Those of OpenShift's monitoring: of the cluster itself, and of what its users run; other pods there ask nothing.
+MONITORING = ("openshift-monitoring", "openshift-user-workload-monitoring")
+PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 # The Service's port and that of the servers behind it.
 _API_PORTS = (443, 6443)
 
@@ -103,7 +103,7 @@ def _ingress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1
                 )
             ]
         elif edge.source is Place.MONITORING:
-            peers = [_namespaces(_NAME, name, _PROMETHEUS) for name in _MONITORING]
+            peers = [_namespaces(_NAME, name, PROMETHEUS) for name in MONITORING]
         else:
             peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(scope, edge.source))]
         rules.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=peers, ports=_tcp(edge.port)))

@@ -38,6 +38,7 @@ PRODUCTION = {
     "images": {"pullSecret": "registry-login"},
     "database": {"storage": {"size": "50Gi", "storageClass": "fast"}},
     "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
+    "isolation": {"quota": {}, "limitRange": {}},
 }
 
 
