@@ -11,8 +11,8 @@ from config.types import Count, Quantity, quantity
 class Compute(Entry):
     """Amounts of CPU and memory."""
 
-    cpu: Quantity | None = Field(default=None, description="CPU cores, for example 8 or 500m.")
-    memory: Quantity | None = Field(default=None, description="Memory, for example 16Gi.")
+    cpu: Quantity | None = Field(default=None, description="CPU cores, for example 8 or 500m. Default: computed.")
+    memory: Quantity | None = Field(default=None, description="Memory, for example 16Gi. Default: computed.")
 
 
 class Quota(Entry):
@@ -23,8 +23,8 @@ class Quota(Entry):
         description="Pods. Default: those of this installation. Whatever else runs in the namespace counts as well, here and below: then write larger numbers.",
         examples=[40],
     )
-    requests: Compute = Field(default=Compute(), description="Sum of what containers reserve.")
-    limits: Compute = Field(default=Compute(), description="Sum of what containers may use at most.")
+    requests: Compute = Field(default=Compute(), description="Sum of what containers reserve. Default: computed.")
+    limits: Compute = Field(default=Compute(), description="Sum of what containers may use at most. Default: computed.")
 
 
 class Reserved(Entry):
@@ -44,8 +44,8 @@ class AtMost(Entry):
 class LimitRange(Entry):
     """What a container gets that names nothing itself; those of this installation name everything."""
 
-    requests: Reserved = Field(default=Reserved(), description="What it reserves.")
-    limits: AtMost = Field(default=AtMost(), description="What it may use at most.")
+    requests: Reserved = Field(default=Reserved(), description="What it reserves. Defaults below.")
+    limits: AtMost = Field(default=AtMost(), description="What it may use at most. Defaults below.")
 
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
