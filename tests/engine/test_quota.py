@@ -21,6 +21,7 @@ def test_an_installation_fits_into_its_own_quota_and_a_second_look_finds_nothing
     empty.change(isolation=None)
     empty.up()
     assert cluster.items("resourcequotas", namespace) == []
+    empty.destroy()
 
 
 def test_a_quota_of_somebody_else_is_not_taken_over(empty: Project, cluster: Cluster) -> None:
