@@ -26,11 +26,13 @@ from components.lockdown import Lockdown, LockdownArgs
 from components.models import Models, ModelsArgs
 from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
+from components.quota import Quota, QuotaArgs
 from components.rolecheck import RoleCheck, RoleCheckArgs
 from components.server import Names
 from components.sources import Sources, SourcesArgs
 from components.verification import Verification, VerificationArgs
-from config import arguments, load, routing
+from components.wiring import Place
+from config import arguments, footprint, load, routing
 from config.loading import secret_outputs
 from config.names import ELEVATED, console_link, identity, oauth_client
 from config.preflight import prepare
@@ -85,6 +87,17 @@ foundation = Foundation(
     ours,
 )
 scope = scope.within(foundation.namespace)
+if settings.isolation.quota or settings.isolation.limit_range:
+    Quota(
+        "quota",
+        QuotaArgs(
+            scope=scope,
+            home=foundation.home,
+            hard=footprint.hard(settings),
+            usual=arguments.usual(settings),
+        ),
+        ours,
+    )
 credentials = Sources(
     "sources",
     SourcesArgs(
@@ -273,6 +286,7 @@ frontend = Frontend(
         size=sizes["frontend"],
         backend_url=backend.url,
         backends=backend.addresses,
+        gateway_url=urls.gateway,
         portal_host=urls.host(PORTAL_ROUTE),
         api_host=urls.host(API_ROUTE),
         tls=exposure.tls,
@@ -319,12 +333,16 @@ if facts.console_link:
         ours,
     )
 callers = (database, gateway, keys, models, backend, *([roles] if roles else []), frontend, verification)
+watched = (gateway.internal_url, backend.url) if settings.isolation.monitoring else ()
 Isolation(
     "isolation",
     IsolationArgs(
         scope=scope,
         home=foundation.home,
-        edges=[edge for tier in callers for edge in tier.edges],
+        edges=[
+            *(edge for tier in callers for edge in tier.edges),
+            *(target.called_by(Place.MONITORING) for target in watched),
+        ],
     ),
     ours,
 )

@@ -29,12 +29,14 @@ class FrontendArgs:
     """``backend_url`` without path; its Service must exist before nginx starts, which resolves it once.
 
     ``backends``, host and port of each, are given where there are several.
+    ``gateway_url`` is what the pages' playground calls, from the browser: the pods themselves never do.
     """
 
     scope: kube.Scope
     image: str
     size: kube.Size
     backend_url: Target[Output[str]]
+    gateway_url: str
     portal_host: str
     api_host: str
     tls: openshift.Tls
@@ -53,6 +55,7 @@ class Frontend(ComponentResource):
         scope, child = args.scope, ResourceOptions(parent=self)
         backend = Output.from_input(affinity.URL) if args.backends else args.backend_url.address
         template = (_TLS if args.internal_tls else "") + kube.file("nginx.conf.template")
+        template = template.replace("${GATEWAY_URL}", args.gateway_url)
         server = k8s.core.v1.ConfigMap(
             f"{name}-server",
             metadata=scope.meta("frontend"),

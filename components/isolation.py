@@ -6,7 +6,7 @@ own node in; nor does `oc exec`, which goes through it. Policies add up: what el
 somebody may admit with a policy of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi_kubernetes as k8s
@@ -26,6 +26,9 @@ _DNS_NAMESPACES, _DNS_PORTS = ("openshift-dns", "kube-system"), (53, 5353)
 # CloudNativePG's own labels: of the pods of a Cluster, and of its operator, wherever that runs.
 _CLUSTER = "cnpg.io/cluster"
 _OPERATOR = {"app.kubernetes.io/name": "cloudnative-pg"}
+# Those of OpenShift's monitoring: of the cluster itself, and of what its users run; other pods there ask nothing.
+MONITORING = ("openshift-monitoring", "openshift-user-workload-monitoring")
+PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 # The Service's port and that of the servers behind it.
 _API_PORTS = (443, 6443)
 
@@ -99,6 +102,8 @@ def _ingress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1
                     pod_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=_OPERATOR),
                 )
             ]
+        elif edge.source is Place.MONITORING:
+            peers = [_namespaces(_NAME, name, PROMETHEUS) for name in MONITORING]
         else:
             peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(scope, edge.source))]
         rules.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=peers, ports=_tcp(edge.port)))
@@ -123,7 +128,7 @@ def _egress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.
             case Place.ANYWHERE:
                 # A policy knows no names, and the addresses behind one change.
                 rules.append(rule(to=_any_address(), ports=_tcp(edge.port)))
-            case Pods() | Instances() | Place.NEIGHBOURS | Place.OPERATOR:
+            case Pods() | Instances() | Place.NEIGHBOURS | Place.OPERATOR | Place.MONITORING:
                 peer = k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(scope, edge.target))
                 rules.append(rule(to=[peer], ports=_tcp(edge.port)))
     # Everything is called by name.
@@ -153,9 +158,13 @@ def pods(scope: kube.Scope, peer: Peer) -> k8s.meta.v1.LabelSelectorArgs:
     return k8s.meta.v1.LabelSelectorArgs(match_expressions=[others])
 
 
-def _namespaces(label: str, value: str) -> k8s.networking.v1.NetworkPolicyPeerArgs:
+def _namespaces(
+    label: str, value: str, marks: Mapping[str, str] | None = None
+) -> k8s.networking.v1.NetworkPolicyPeerArgs:
+    """All pods of namespaces, or those with the labels ``marks``."""
     selector = k8s.meta.v1.LabelSelectorArgs(match_labels={label: value})
-    return k8s.networking.v1.NetworkPolicyPeerArgs(namespace_selector=selector)
+    chosen = k8s.meta.v1.LabelSelectorArgs(match_labels=dict(marks)) if marks else None
+    return k8s.networking.v1.NetworkPolicyPeerArgs(namespace_selector=selector, pod_selector=chosen)
 
 
 def _any_address() -> list[k8s.networking.v1.NetworkPolicyPeerArgs]:

@@ -13,15 +13,12 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, ResourceOptions
 
 from components import kube
-from components.isolation import pods
+from components.isolation import MONITORING, PROMETHEUS, pods
 from components.naming import LOCKDOWN, Guarded
 from components.wiring import Peer
 
 _SERVICE = "serving.kserve.io/inferenceservice"
 _NAME = "kubernetes.io/metadata.name"
-# Those of OpenShift's monitoring: of the cluster itself, and of what its users run.
-_MONITORING = ("openshift-monitoring", "openshift-user-workload-monitoring")
-_PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +55,9 @@ class Lockdown(ComponentResource):
 def _spec(args: LockdownArgs, service: Guarded) -> k8s.networking.v1.NetworkPolicySpecArgs:
     own = k8s.meta.v1.LabelSelectorArgs(match_labels={_SERVICE: service.name})
     home = k8s.meta.v1.LabelSelectorArgs(match_labels={_NAME: service.home})
-    names = k8s.meta.v1.LabelSelectorRequirementArgs(key=_NAME, operator="In", values=list(_MONITORING))
+    names = k8s.meta.v1.LabelSelectorRequirementArgs(key=_NAME, operator="In", values=list(MONITORING))
     monitoring = k8s.meta.v1.LabelSelectorArgs(match_expressions=[names])
-    prometheus = k8s.meta.v1.LabelSelectorArgs(match_labels=_PROMETHEUS)
+    prometheus = k8s.meta.v1.LabelSelectorArgs(match_labels=PROMETHEUS)
     peer = k8s.networking.v1.NetworkPolicyPeerArgs
     allowed = [
         peer(namespace_selector=home, pod_selector=pods(args.scope, args.caller)),

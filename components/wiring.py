@@ -41,6 +41,7 @@ class Place(Enum):
     API_SERVER = "the Kubernetes API server"
     NEIGHBOURS = "pods in the installation's namespace that are not its own"
     OPERATOR = "CloudNativePG's operator, in whichever namespace it was installed"
+    MONITORING = "the cluster's Prometheus servers"
     ANYWHERE = "whoever answers at a name outside the cluster"
 
 

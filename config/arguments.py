@@ -156,6 +156,12 @@ def fetched(settings: Settings, pinned: Mapping[str, str]) -> dict[str, Fetched]
     }
 
 
+def usual(settings: Settings) -> tuple[dict[str, str], dict[str, str]] | None:
+    """Requests and limits of a container that names none."""
+    wanted = settings.isolation.limit_range
+    return (wanted.requests.model_dump(), wanted.limits.model_dump()) if wanted else None
+
+
 def new_users(settings: Settings) -> NewUsers:
     """What people may use when they come."""
     wanted = settings.access.new_users

@@ -26,7 +26,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.\d+")
 
 def contradictions(settings: Settings) -> list[Problem]:
     """What does not fit, once the profile has filled in what the stack file leaves out."""
-    where, pods = most_pods(settings)
+    where, pods = most_pods(settings, "litellm")
     return [
         *_two_numbers(settings),
         *_backends(settings),
@@ -38,12 +38,12 @@ def contradictions(settings: Settings) -> list[Problem]:
     ]
 
 
-def most_pods(settings: Settings) -> tuple[str, int]:
-    """How many pods LiteLLM may have, and where that is written."""
-    scaling = settings.gateway.autoscaling
-    if scaling:
-        return f"{NAMESPACE}:gateway.autoscaling.maxReplicas", scaling.max_replicas
-    return f"{NAMESPACE}:replicas.litellm", sizing(settings, "litellm").replicas
+def most_pods(settings: Settings, tier: str) -> tuple[str, int]:
+    """How many pods ``tier`` may have, and where that is written."""
+    if tier in settings.scaled:
+        key, scaling = settings.scaled[tier]
+        return f"{NAMESPACE}:{key}.maxReplicas", scaling.max_replicas
+    return f"{NAMESPACE}:replicas.{tier}", sizing(settings, tier).replicas
 
 
 def _two_numbers(settings: Settings) -> list[Problem]:
@@ -99,7 +99,7 @@ def _shared_volume(settings: Settings) -> list[Problem]:
     return [Problem(where=f"{NAMESPACE}:storage.backups.storageClass", what=what)]
 
 
-def _backend_pods(settings: Settings) -> int:
+def most_backends(settings: Settings) -> int:
     """How many there are at most: each is recreated, but on the way from one to several that one is still there."""
     wanted = sizing(settings, "backend").replicas
     return wanted + 1 if wanted > 1 else 1
@@ -110,7 +110,7 @@ def too_many_connections(settings: Settings, where: str, pods: int) -> list[Prob
     accepted, workers = settings.database.max_connections, settings.gateway.workers
     each = POOLS["litellm"] * workers
     # Backends are recreated, LiteLLM rolls: one pod more during an update.
-    others = POOLS["backend"] * _backend_pods(settings) + _RESERVED_CONNECTIONS
+    others = POOLS["backend"] * most_backends(settings) + _RESERVED_CONNECTIONS
     most = (accepted - others) // each - 1
     if pods <= most:
         return []

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded, backends
+from components.quota import NAME as QUOTA
 from components.wiring import Place
 from config import stored
 from config.cluster import Json
@@ -77,6 +78,7 @@ def planned(
         ("HorizontalPodAutoscaler", f"/apis/autoscaling/v2/namespaces/{space}/horizontalpodautoscalers/"): (
             tuple(settings.scaled)
         ),
+        **_quotas(settings),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres", "postgres-pods"] if settings.database.mode == "bundled" else []),
@@ -99,6 +101,14 @@ def planned(
             for name in names
         ]
     return [*objects, *(_lockdown(one) for one in guarded)]
+
+
+def _quotas(settings: Settings) -> dict[tuple[str, str], tuple[str, ...]]:
+    space, wanted = f"/api/v1/namespaces/{settings.namespace}", settings.isolation
+    return {
+        ("ResourceQuota", f"{space}/resourcequotas/"): (QUOTA,) if wanted.quota else (),
+        ("LimitRange", f"{space}/limitranges/"): (QUOTA,) if wanted.limit_range else (),
+    }
 
 
 def _lockdown(service: Guarded) -> Owned:

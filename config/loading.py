@@ -16,7 +16,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import SecretStr, ValidationError
 
 from components.sources import digest
-from config import capacity, images, placement, profiles, routing
+from config import capacity, footprint, images, placement, profiles, routing
 from config.report import NAMESPACE, Problem, explain, summary
 from config.resolved import unresolved
 from config.secrets import SecretSpec
@@ -60,6 +60,7 @@ def load() -> Settings:
         *capacity.contradictions(settings),
         *placement.contradictions(settings),
         *images.contradictions(settings),
+        *footprint.too_small(settings),
         *unresolved(settings.models, settings.model_serving),
         *routing.contradictions(settings.models),
     ]

@@ -11,6 +11,7 @@ from config.entry import Entry
 from config.exposure import Exposure
 from config.gateway import GatewaySettings
 from config.images import Images
+from config.isolation import Isolation
 from config.models import Model, catalogue
 from config.placement import Placement
 from config.redis import Redis
@@ -100,6 +101,9 @@ class Settings(Entry):
         description="Sources and rotation of secrets. All are generated once if you write nothing.",
     )
     exposure: Exposure = Field(default=Exposure(), description="How portal, gateway and API are seen from outside.")
+    isolation: Isolation = Field(
+        default=Isolation(), description="Who may reach the pods, and how much the namespace may take."
+    )
     redis: Redis = Field(default=Redis(), description="Where LiteLLM's replicas share limits.")
     trust: Trust = Field(default=Trust(), description="Certificate authorities that are trusted in addition.")
     tls: Tls = Field(default=Tls(), description="TLS between pods.")

@@ -46,6 +46,7 @@ ORDER = (
     # Before other stacks come and go: Chromium gives up on a page when a network interface of the machine changes.
     "test_browser",
     "test_workflow",
+    "test_guard",
     "test_removal",
     "test_verify_command",
     "test_roles",

@@ -56,6 +56,8 @@ def page(sandbox: Sandbox, stack: Deployed, tmp_path: Path) -> Iterator[Page]:
 
 def test_somebody_logs_in_subscribes_makes_a_key_and_asks_a_model_in_the_browser(stack: Deployed, page: Page) -> None:
     page.goto(stack.portal)
+    # Set by the script that stands in the page itself; the policy for scripts lets it run.
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.click("#login")
     page.wait_for_url(f"https://oauth-openshift.{DOMAIN}/login**")
     page.fill("#inputUsername", "bob")

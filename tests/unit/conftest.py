@@ -42,6 +42,7 @@ PRODUCTION = {
     },
     "database": {"storage": {"size": "50Gi", "storageClass": "fast"}},
     "resources": {"litellm": {"limits": {"memory": "8Gi"}}},
+    "isolation": {"quota": {}, "limitRange": {}},
 }
 
 

@@ -50,6 +50,7 @@ def test_the_contract_looks_at_every_tier():
         "Lockdown",
         "RoleCheck",
         "ApplicationMenu",
+        "Quota",
     }
 
 

@@ -7,8 +7,9 @@ import pytest
 from components import wiring
 from components.naming import KUBERNETES, Addresses
 from components.wiring import Edge, Namespace, Place, Pods, Target
-from tests import harness
-from tests.unit.conftest import DEMO, PRODUCTION
+from tests import harness, modes, network
+from tests.modes import MODES
+from tests.unit.conftest import DEMO
 from tests.unit.ways import (
     COMPONENT,
     HOST_NETWORK,
@@ -16,7 +17,8 @@ from tests.unit.ways import (
     Way,
     addresses,
     allowed,
-    component,
+    behind,
+    components,
     is_dns,
     policies,
     selected,
@@ -26,38 +28,23 @@ from tests.unit.ways import (
 )
 
 
-def model(name: str, endpoint: str) -> dict:
-    return {"name": name, "endpoint": endpoint, "contextLength": 4096}
+@pytest.fixture(params=MODES)
+def mode(request) -> str:
+    return request.param
 
 
-MODELS = {
-    "here": "http://here:8080/v1",
-    "here-in-full": "http://here-in-full.litemaas.svc.cluster.local/v1",
-    "elsewhere": "http://elsewhere-predictor.serving.svc:8080/v1",
-    "a-pod": "http://a-pod-0.a-pod.stateful.svc.cluster.local:8000/v1",
-    "outside": "https://models.example.com/v1",
-    "outside-in-clear": "http://models.example.com/v1",
-    "outside-on-a-port": "https://models.example.com:8443/api/v1",
-    "an-address": "http://192.0.2.7:8000/v1",
-    "a-route": f"https://model-serving.{harness.DOMAIN}/v1",
-}
-MIXED = {**DEMO, "models": [model(name, endpoint) for name, endpoint in MODELS.items()]}
-NONE = {key: value for key, value in DEMO.items() if key != "models"}
-CONFIGS = {"demo": DEMO, "production": PRODUCTION, "every kind of endpoint": MIXED, "no model": NONE}
-
-
-@pytest.fixture(scope="module", params=CONFIGS)
-def any_run(request) -> harness.Run:
-    return harness.run_program(CONFIGS[request.param])
+@pytest.fixture
+def any_run(mode) -> harness.Run:
+    return modes.run(mode)
 
 
 @pytest.fixture(scope="module")
 def mixed() -> harness.Run:
-    return harness.run_program(MIXED)
+    return modes.run("models of every kind")
 
 
-def test_every_way_into_a_pod_is_one_that_somebody_is_told_of_and_the_other_way_round(any_run):
-    assert allowed(any_run)[0] == used(any_run)[0]
+def test_every_way_into_a_pod_is_one_that_somebody_is_told_of_and_the_other_way_round(any_run, mode):
+    assert allowed(any_run)[0] == used(any_run, monitored=MODES[mode].monitored)[0]
 
 
 def test_every_way_out_of_a_pod_is_one_that_it_is_told_of_and_the_other_way_round(any_run):
@@ -81,6 +68,36 @@ def test_the_ways_inside_the_namespace_are_these(demo):
     }
 
 
+@pytest.mark.parametrize("caller", ["frontend", "backend", "models", "litellm", "key-check", "verification"])
+def test_an_edge_that_is_lost_or_that_nobody_uses_is_seen(demo, caller, monkeypatch):
+    """The tests above, tested: with another caller's edges in place of those of one."""
+    real = wiring.calls
+    other = "verification" if caller != "verification" else "models"
+    monkeypatch.setattr(wiring, "calls", lambda name, args: real(other if name == caller else name, args))
+    broken = harness.run_program(DEMO)
+    assert allowed(broken) != used(broken)
+    assert used(broken) == used(demo)
+
+
+def test_nobody_watches_who_was_not_asked_to():
+    """The backend's port lets everybody in who gets there."""
+    for name in MODES:
+        watched = {
+            tier for tier, ways in allowed(modes.run(name))[0].items() if any("monitoring" in way.peer for way in ways)
+        }
+        assert watched == ({"litellm", "backend"} if MODES[name].monitored else set()), name
+
+
+def test_the_table_of_all_edges_is_that_of_the_program():
+    made = network.document()
+    stored = (harness.ROOT / "docs" / "network.md").read_text(encoding="utf-8")
+    assert stored == made, "stale; run python -m tests.network > docs/network.md"
+
+
+def test_no_purpose_in_the_table_is_of_an_edge_that_is_gone():
+    assert {(source, target) for (source, target, _), _ in network.rows()} == set(network.PURPOSES)
+
+
 def test_the_denial_covers_every_pod_in_both_directions_and_lets_nothing_through(any_run):
     assert policies(any_run)["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
@@ -88,7 +105,7 @@ def test_the_denial_covers_every_pod_in_both_directions_and_lets_nothing_through
 def test_no_policy_selects_nothing(any_run):
     for name, spec in policies(any_run).items():
         found = selected(any_run, spec["podSelector"])
-        assert found == ({name} if name != "default-deny" else {component(one) for one in any_run.workloads}), name
+        assert found == ({name} if name != "default-deny" else components(any_run)), name
         for path, value in harness.leaves(spec):
             if path.endswith(f"matchLabels.{COMPONENT}"):
                 assert selected(any_run, {"matchLabels": {COMPONENT: value}}), f"{name}{path} finds no pod"
@@ -97,7 +114,7 @@ def test_no_policy_selects_nothing(any_run):
 def test_the_router_is_let_in_by_both_of_its_labels(any_run):
     """Where it runs on the nodes' network, the label of its own namespace is not seen."""
     wanted = [{"namespaceSelector": {"matchLabels": {label: ""}}} for label in (ROUTERS, HOST_NETWORK)]
-    for name, port in (("litellm", 4000), ("frontend", 8080)):
+    for name, port in (behind(any_run, each) for each in ("litellm", "frontend")):
         rule = {"from": wanted, "ports": [{"port": port, "protocol": "TCP"}]}
         assert rule in policies(any_run)[name]["ingress"]
 
@@ -133,8 +150,7 @@ def test_the_verification_reaches_public_names_and_nothing_else(any_run):
 
 
 def test_litellm_reaches_just_its_stores_when_there_is_no_model():
-    run = harness.run_program(NONE)
-    assert allowed(run)[1]["litellm"] == {Way("postgres", 5432), Way("redis", 6379)}
+    assert allowed(modes.run("no model"))[1]["litellm"] == {Way("postgres", 5432), Way("redis", 6379)}
 
 
 def test_litellm_reaches_every_kind_of_endpoint(mixed):

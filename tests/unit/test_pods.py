@@ -42,14 +42,6 @@ def test_no_pod_shares_anything_with_its_node(run):
         assert not {"hostNetwork", "hostPID", "hostIPC", "hostPath", "hostPort", "privileged"} & used, workload.urn
 
 
-def test_no_pod_mounts_a_service_account_token(run):
-    for workload in run.workloads:
-        assert workload.pod
-        assert workload.pod["automountServiceAccountToken"] is False, workload.urn
-    for account in run.find("ServiceAccount"):
-        assert account.inputs["automountServiceAccountToken"] is False, account.urn
-
-
 def test_every_tier_has_a_service_account_of_its_own(run):
     """Jobs use that of the tier they belong to; nobody uses the namespace's default one."""
     accounts = {one.name: (one.pod or {})["serviceAccountName"] for one in run.workloads}

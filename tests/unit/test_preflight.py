@@ -7,7 +7,7 @@ from pulumi import RunError
 
 from config.cluster import Answer
 from tests import harness
-from tests.unit.conftest import DEMO, planned_for
+from tests.unit.conftest import DEMO, PRODUCTION, planned_for
 
 OURS = {"app.kubernetes.io/instance": harness.STACK, "app.kubernetes.io/managed-by": "pulumi"}
 NAMESPACE = "/api/v1/namespaces/litemaas"
@@ -301,8 +301,14 @@ HERE = {"name": "m", "endpoint": "http://m:8080/v1", "contextLength": 4096}
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"access": {"manageGroups": False}}, {"access": {"enforceGroups": True}}, {"models": [HERE]}],
-    ids=["groups", "no groups", "enforced groups", "a model in the portal's namespace"],
+    [
+        {},
+        {"access": {"manageGroups": False}},
+        {"access": {"enforceGroups": True}},
+        {"models": [HERE]},
+        {"isolation": {"quota": {}, "limitRange": {}, "monitoring": True}},
+    ],
+    ids=["groups", "no groups", "enforced groups", "a model in the portal's namespace", "a quota"],
 )
 def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers(settings):
     config = {**DEMO, **settings, "profile": "production"}
@@ -317,11 +323,11 @@ def test_preflight_looks_at_exactly_the_named_objects_that_the_program_registers
     assert len(planned) == len(registered)
 
 
-def test_the_paths_that_preflight_asks_are_those_of_the_objects(demo):
+def test_the_paths_that_preflight_asks_are_those_of_the_objects(production):
     """Group, version and plural of a path must fit the kind, or a stranger's object is never seen."""
     plurals = {"NetworkPolicy": "networkpolicies"}
-    for one in planned_for(harness.read_config(DEMO)):
-        api = demo.one(one.kind, one.name).inputs["apiVersion"]
+    for one in planned_for(harness.read_config(PRODUCTION)):
+        api = production.one(one.kind, one.name).inputs["apiVersion"]
         prefix = f"/apis/{api}" if "/" in api else f"/api/{api}"
         space = f"/namespaces/{one.namespace}" if one.namespace else ""
         plural = plurals.get(one.kind, f"{one.kind.lower()}s")

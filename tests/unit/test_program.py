@@ -99,8 +99,9 @@ def test_a_changed_domain_changes_hosts_redirect_cors_and_urls_together():
     assert not [text for text in texts if harness.DOMAIN in text], "something still names the old domain"
     named = [text for text in texts if "apps.new.example.com" in text]
     # Three hosts, redirect URI, callback, issuer, CORS origin, public gateway URL; of these the verification
-    # is told the three URLs, issuer and callback, and the link in the console's menu the portal's.
-    assert len(named) == 8 + 5 + 1
+    # is told the three URLs, issuer and callback, the link in the console's menu the portal's, and the page's
+    # policy the gateway's.
+    assert len(named) == 8 + 5 + 1 + 1
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_only_addresses_are_named(run):
         "Group",
         "ConsoleLink",
         "NetworkPolicy",
-    } | ({"PodDisruptionBudget"} if run.find("PodDisruptionBudget") else set())
+    } | {kind for kind in ("PodDisruptionBudget", "ResourceQuota", "LimitRange") if run.find(kind)}
     assert [one.metadata["name"] for one in run.find("ConfigMap") if "name" in one.metadata] == ["trusted-ca"]
 
 

@@ -18,6 +18,20 @@ EVERYWHERE = {"0.0.0.0/0", "::/0"}
 # Addresses of pages that a browser opens; the pod that is told them never calls them.
 FOR_BROWSERS = {"CORS_ORIGIN", "OAUTH_CALLBACK_URL"}
 OWN = ("postgres", "redis", "litellm")
+# What CloudNativePG needs of the pods that it makes: it and they themselves at both ports, and the API server.
+OPERATED = {"matchLabels": {"cnpg.io/cluster": "postgres"}}
+OPERATED_PORTS = (5432, 8000)
+# Peers that two selectors describe together.
+CHOSEN = {
+    "operator": ({}, {"app.kubernetes.io/name": "cloudnative-pg"}),
+    "monitoring": ({"kubernetes.io/metadata.name": "openshift-monitoring"}, {"app.kubernetes.io/name": "prometheus"}),
+    "users' monitoring": (
+        {"kubernetes.io/metadata.name": "openshift-user-workload-monitoring"},
+        {"app.kubernetes.io/name": "prometheus"},
+    ),
+}
+# So are those in a policy for a page.
+POLICY = re.compile(r"^ *set \$policy .*$", re.MULTILINE)
 URL = re.compile(r"\b[a-z]+://[^\s\"'`;,]+")
 
 
@@ -57,7 +71,7 @@ def told(run: harness.Run, workload: harness.Registration) -> Iterator[tuple[str
 
 def addresses(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
     """Hosts and ports that somebody who is told ``texts`` calls."""
-    known = {name: text for name, text in texts if name not in FOR_BROWSERS}
+    known = {name: POLICY.sub("", text) for name, text in texts if name not in FOR_BROWSERS}
     for name, text in known.items():
         for url in map(urlsplit, URL.findall(text)):
             host = url.hostname or ""
@@ -70,6 +84,11 @@ def addresses(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
 
 def component(workload: harness.Registration) -> str:
     return workload.template["metadata"]["labels"][COMPONENT]
+
+
+def components(run: harness.Run) -> set[str]:
+    """All that have pods, those of an operator included."""
+    return {component(one) for one in run.workloads} | ({"postgres"} if run.find("Cluster") else set())
 
 
 def behind(run: harness.Run, service: str) -> tuple[str, int]:
@@ -87,6 +106,8 @@ def way_to(run: harness.Run, host: str, port: int) -> set[Way]:
         name, listening = behind(run, host)
         assert listening == port
         return {Way(name, port)}
+    if host == "postgres-rw" and run.find("Cluster"):
+        return {Way("postgres", port)}
     if host == "kubernetes.default.svc":
         return TO_THE_API_SERVER
     if host.endswith(harness.DOMAIN):
@@ -97,9 +118,12 @@ def way_to(run: harness.Run, host: str, port: int) -> set[Way]:
     return {Way("neighbours")} if found or "." not in host else {Way("any address", port)}
 
 
-def used(run: harness.Run) -> tuple[Ways, Ways]:
-    """The ways into, and out of, each component that something in the program uses."""
-    out: Ways = {component(one): set() for one in run.workloads}
+def used(run: harness.Run, *, monitored: bool = False) -> tuple[Ways, Ways]:
+    """The ways into, and out of, each component that something in the program uses.
+
+    ``monitored``: the cluster's Prometheus servers were let in by the stack file.
+    """
+    out: Ways = {name: set() for name in components(run)}
     into: Ways = {name: set() for name in out}
     for workload in run.workloads:
         texts = [(name, text) for name, text in told(run, workload) if not name.endswith(".json")]
@@ -111,6 +135,7 @@ def used(run: harness.Run) -> tuple[Ways, Ways]:
             declared = [json.loads(text)["endpoints"] for text in one.inputs["data"].values()]
             servers = addresses([(server["url"], server["url"]) for each in declared for server in each])
             out["litellm"] |= {way for host, port in servers for way in way_to(run, host, port)}
+    _by_others(run, into, out, monitored=monitored)
     for source, ways in out.items():
         for way in ways:
             if way.peer in into:
@@ -121,6 +146,16 @@ def used(run: harness.Run) -> tuple[Ways, Ways]:
         name, port = behind(run, route.inputs["spec"]["to"]["name"])
         into[name].add(Way("routers", port))
     return into, out
+
+
+def _by_others(run: harness.Run, into: Ways, out: Ways, *, monitored: bool) -> None:
+    """What is used by those who are told nothing by the program: the operator, and who watches."""
+    if run.find("Cluster"):
+        out["postgres"] |= {Way("postgres", port) for port in OPERATED_PORTS} | TO_THE_API_SERVER
+        into["postgres"] |= {Way("operator", port) for port in OPERATED_PORTS}
+    for name in ("litellm", "backend") if monitored else ():
+        who = ("monitoring", "users' monitoring")
+        into[name] |= {Way(each, behind(run, name)[1]) for each in who}
 
 
 # --- What is let through ---
@@ -134,7 +169,11 @@ def selected(run: harness.Run, selector: dict) -> set[str]:
     """The components whose pods ``selector`` finds; "neighbours" for what is none of ours."""
     if selector == {"matchExpressions": [{"key": INSTANCE, "operator": "NotIn", "values": ["dev"]}]}:
         return {"neighbours"}
+    if selector == OPERATED:
+        return {"postgres"} if run.find("Cluster", "postgres") else set()
     assert set(selector) <= {"matchLabels"}
+    if not selector:
+        return components(run)
     return {component(one) for one in run.workloads if matches(selector.get("matchLabels", {}), one)}
 
 
@@ -143,7 +182,11 @@ def peers(run: harness.Run, rule: list[dict]) -> set[str]:
     blocks = {one["ipBlock"]["cidr"] for one in rule if "ipBlock" in one}
     assert blocks in (set(), EVERYWHERE), "half of the world only"
     for one in rule:
-        assert len(one) == 1, f"{one} means both at once"
+        if len(one) > 1:
+            both = tuple(one[side].get("matchLabels", {}) for side in ("namespaceSelector", "podSelector"))
+            found |= {name for name, wanted in CHOSEN.items() if wanted == both}
+            assert both in CHOSEN.values(), f"{one} means both at once"
+            continue
         if "podSelector" in one:
             found |= selected(run, one["podSelector"])
         elif "ipBlock" in one:
@@ -169,12 +212,15 @@ def ways(run: harness.Run, rules: list[dict], side: str) -> set[Way]:
 
 
 def policies(run: harness.Run) -> dict[str, dict]:
-    return {one.metadata["name"]: one.inputs["spec"] for one in run.find("NetworkPolicy")}
+    """Those in the installation's namespace, by name; beside a model lie others, which guard that."""
+    home = run.exports["namespace"]
+    found = [one for one in run.find("NetworkPolicy") if one.metadata["namespace"] == home]
+    return {one.metadata["name"]: one.inputs["spec"] for one in found}
 
 
 def allowed(run: harness.Run) -> tuple[Ways, Ways]:
     """The ways into, and out of, each component that the policies leave open."""
-    out: Ways = {component(one): set() for one in run.workloads}
+    out: Ways = {name: set() for name in components(run)}
     into: Ways = {name: set() for name in out}
     for spec in policies(run).values():
         for name in selected(run, spec["podSelector"]):

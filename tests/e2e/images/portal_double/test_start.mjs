@@ -127,3 +127,12 @@ test("requests over the limit of an address are 429, probes too", async () => {
   assert.equal((await from("1.2.3.5")).status, 200);
   await one.stop();
 });
+
+test("metrics are open to everybody, and answers say how browsers are to treat them", async () => {
+  const one = await backend({});
+  const metrics = await one.send("GET", "/api/v1/health/metrics");
+  assert.equal(metrics.status, 200);
+  assert.match(metrics.text, /^process_uptime_seconds [0-9.]+\n$/);
+  assert.equal(metrics.headers.get("x-frame-options"), "SAMEORIGIN");
+  await one.stop();
+});

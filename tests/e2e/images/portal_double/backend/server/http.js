@@ -54,17 +54,25 @@ async function answer(routes, raw, request) {
   return found.handler(request);
 }
 
+// What the real backend says of how browsers are to treat its answers.
+const SECURITY = {
+  "content-security-policy": "default-src 'self'",
+  "strict-transport-security": "max-age=15552000; includeSubDomains",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "SAMEORIGIN",
+};
+
 export function makeServer({ routes, settings, log, limiter }) {
   return http.createServer(async (raw, response) => {
     const id = randomUUID();
-    const headers = { "x-litemaas-double": "true" };
+    const headers = { "x-litemaas-double": "true", ...SECURITY };
     if (raw.headers.origin === settings.corsOrigin) {
       headers["access-control-allow-origin"] = settings.corsOrigin;
       headers["access-control-allow-credentials"] = "true";
     }
     log.info("incoming request", { reqId: id, req: { method: raw.method, url: raw.url, headers: raw.headers } });
     const send = (status, body, more = {}) => {
-      const text = body === undefined ? "" : JSON.stringify(body);
+      const text = body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body);
       response.writeHead(status, { "content-type": "application/json; charset=utf-8", ...headers, ...more });
       response.end(text);
       log.info("request completed", { reqId: id, res: { statusCode: status } });

@@ -41,6 +41,10 @@ export function systemRoutes({ settings, database, litellm, authentication }) {
     return { id: row.id, username: row.username, email: row.email, name: row.full_name, roles: row.roles };
   }
 
+  // For Prometheus, and open to everybody.
+  const metrics = () =>
+    reply(200, `process_uptime_seconds ${process.uptime()}\n`, { "content-type": "text/plain; version=0.0.4" });
+
   const config = () => ({
     version: "double",
     usageCacheTtlMinutes: settings.usageCacheMinutes,
@@ -53,6 +57,7 @@ export function systemRoutes({ settings, database, litellm, authentication }) {
     route("GET", "/api/v1/health/live", () => ({ status: "alive" })),
     route("GET", "/api/v1/health/ready", ready),
     route("GET", "/api/v1/health", health),
+    route("GET", "/api/v1/health/metrics", metrics),
     route("GET", "/api/v1/banners", banners),
     route("GET", "/api/v1/config", config),
     route("GET", "/api/v1/branding", () => ({})),
