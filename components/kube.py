@@ -50,7 +50,7 @@ class Scope:
         return {**self.labels, "app.kubernetes.io/component": component}
 
     def meta(
-        self, component: str, name: Input[str] | None = None, annotations: Mapping[str, str] | None = None
+        self, component: str, name: Input[str] | None = None, annotations: Mapping[str, Input[str]] | None = None
     ) -> k8s.meta.v1.ObjectMetaArgs:
         """Metadata in the namespace; without ``name`` Pulumi makes one, so that a change is a new object."""
         return k8s.meta.v1.ObjectMetaArgs(

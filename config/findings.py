@@ -9,7 +9,17 @@ from components.wiring import Place
 from config import stored
 from config.capacity import too_many_connections
 from config.cluster import Json
-from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, console_link, oauth_client
+from config.names import (
+    ADMINS,
+    LOGIN_ACCOUNT,
+    MANAGER,
+    MANAGER_LABEL,
+    READONLY,
+    STACK_LABEL,
+    USERS,
+    console_link,
+    oauth_client,
+)
 from config.report import Problem
 from config.resolved import Resolved
 from config.settings import Settings
@@ -52,8 +62,9 @@ def planned(
     oauth, user = "/apis/oauth.openshift.io/v1/oauthclients/", "/apis/user.openshift.io/v1/groups/"
     objects = [
         Owned(kind="Namespace", name=space, path=f"/api/v1/namespaces/{space}", resource="namespace"),
-        Owned(kind="OAuthClient", name=client, path=oauth + client, resource="oauthclient"),
     ]
+    if settings.access.mode == "oauthClient":
+        objects.append(Owned(kind="OAuthClient", name=client, path=oauth + client, resource="oauthclient"))
     if settings.access.manage_groups:
         objects += [
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
@@ -76,6 +87,9 @@ def planned(
             ("litellm",) if settings.gateway.autoscaling else ()
         ),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
+        ("ServiceAccount", f"/api/v1/namespaces/{space}/serviceaccounts/"): (
+            (LOGIN_ACCOUNT,) if settings.access.mode == "serviceAccount" else ()
+        ),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres"] if settings.database.mode == "bundled" else []),
             *(*redis, "litellm", "backend", "frontend"),
