@@ -45,7 +45,7 @@ def _openshift(settings: Settings) -> Iterable[tuple[str, str]]:
     access, secret = settings.access, _secret(settings)
     if access.oidc:
         what = (
-            f"names a provider while access.mode is {access.mode}; people would log in at OpenShift all the same; write "
+            f"names a provider while access.mode is {access.mode}; people would log in at OpenShift still; write "
             "access.mode: oidc, or remove it"
         )
         yield f"{NAMESPACE}:access.oidc", what

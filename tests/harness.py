@@ -40,7 +40,7 @@ STASH = "pulumi:index:Stash"
 # In every Secret that the program reads.
 READ_VALUE = "sk-read-by-the-program-0123456789"
 # In every Secret that the cluster fills with a token, with the name of the resource behind it.
-TOKEN = "token-made-by-the-cluster-0123456789"
+FILLED = "token-made-by-the-cluster-0123456789"
 PROVIDER = "pulumi:providers:kubernetes"
 COMPONENT_PREFIX = "litemaas:index:"
 
@@ -438,7 +438,7 @@ def _as_created(request: resource_pb2.RegisterResourceRequest, inputs: dict[str,
         metadata.setdefault("name", f"{request.name}-auto")
         state["metadata"] = metadata
     if state.get("type") == "kubernetes.io/service-account-token":
-        value = {"token": base64.b64encode(f"{TOKEN}-{request.name}".encode()).decode()}
+        value = {"token": base64.b64encode(f"{FILLED}-{request.name}".encode()).decode()}
         state["data"] = {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
     return state
 
