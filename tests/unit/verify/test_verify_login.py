@@ -68,7 +68,7 @@ def test_a_provider_without_userinfo_is_none_that_the_backend_can_use(double, ve
 
 
 def test_endpoints_that_the_backends_network_policy_keeps_it_from_fail(double, verify):
-    provider(double, **{"token_endpoint": "https://token.example.com:9443/token"})
+    provider(double, token_endpoint="https://token.example.com:9443/token")  # noqa: S106 (an address)
     result = verify(double, AUTH_PROVIDER="oidc")
     assert "token_endpoint is https://token.example.com:9443/token" in result.state("portal login")
     assert "network policies" in result.advice("portal login")

@@ -57,7 +57,14 @@ class Store:
     tokens: dict[str, Token] = field(default_factory=dict)
 
     def issue_code(
-        self, client: str, redirect_uri: str, user: str, scopes: tuple[str, ...], challenge: str = "", nonce: str = ""
+        self,
+        client: str,
+        redirect_uri: str,
+        user: str,
+        scopes: tuple[str, ...],
+        *,
+        challenge: str = "",
+        nonce: str = "",
     ) -> str:
         name = f"sha256~{secrets.token_urlsafe(32)}"
         self.codes[name] = Code(

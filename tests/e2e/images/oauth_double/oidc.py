@@ -69,8 +69,8 @@ class Provider:
         return asked
 
     def code(self, query: Json, user: str) -> str:
-        challenge, nonce = query.get("code_challenge", ""), query.get("nonce", "")
-        return self._store.issue_code(self._client, self._redirect, user, self.scopes(query), challenge, nonce)
+        more = {"challenge": query.get("code_challenge", ""), "nonce": query.get("nonce", "")}
+        return self._store.issue_code(self._client, self._redirect, user, self.scopes(query), **more)
 
     def exchange(self, form: Json, client: str, secret: str, issuer: str) -> Json:
         """Access token and ID token. Raises DeniedError."""
