@@ -134,6 +134,28 @@ def left_to_others(settings: Settings, authentication: Json) -> list[Problem]:
     return [Problem(where=f"{NAMESPACE}:access.mode", value=settings.access.mode, what=what)]
 
 
+def moved(settings: Settings, deployments: Iterable[Json]) -> list[str]:
+    """That people will come from somebody else than before, by the live backend among ``deployments``."""
+    wanted = "oidc" if settings.access.mode == "oidc" else "openshift"
+    before = {
+        str(variable.get("value"))
+        for body in deployments
+        if mapping(body, "metadata").get("name") == "backend"
+        for container in listed(body, "spec", "template", "spec", "containers")
+        for variable in listed(container, "env")
+        if variable.get("name") == "AUTH_PROVIDER"
+    }
+    if not before - {wanted}:
+        return []
+    notice = (
+        f"Log-in moves from {before.pop()} to {wanted}. The portal knows people by id and e-mail, and at OpenShift the "
+        "user name is the e-mail: whoever comes with the same user name and another e-mail than before cannot log in, "
+        "since user names are unique, and whoever comes with another name is a new person, without subscriptions and "
+        "keys. See How people log in in the README"
+    )
+    return [notice]
+
+
 def foreign_redirects(settings: Settings, accounts: Iterable[Json]) -> list[Problem]:
     """Redirect URIs that somebody else has written on the ServiceAccount; each of them is good for a log-in."""
     return [

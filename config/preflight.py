@@ -190,6 +190,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         notices=[
             *findings.scaler_ends(settings, scalers.result(), stack),
             *roles.notices,
+            *login_findings.moved(settings, _live(found, "Deployment")),
             *link.notices,
             *_told(settings, offered),
         ],

@@ -280,6 +280,28 @@ def test_a_cluster_with_its_own_oauth_server_is_none_of_these(kind):
     assert harness.run_program(DEMO, cluster=double).manifests
 
 
+# --- Moving ---
+
+
+def backend_of(provider: str) -> dict:
+    path = "/apis/apps/v1/namespaces/litemaas/deployments/backend"
+    container = {"name": "backend", "env": [{"name": "X"}, {"name": "AUTH_PROVIDER", "value": provider}]}
+    metadata = {"name": "backend", "labels": OURS}
+    return {path: {"metadata": metadata, "spec": {"template": {"spec": {"containers": [container]}}}}}
+
+
+def test_a_move_from_openshift_to_a_provider_is_announced_with_what_it_does_to_people():
+    (line,) = harness.run_program(AS_OIDC, ["secrets"], cluster=harness.FakeCluster(backend_of("openshift"))).log
+    assert line.startswith("Log-in moves from openshift to oidc.")
+    assert "cannot log in, since user names are unique" in line
+
+
+@pytest.mark.parametrize(("config", "provider"), [(AS_OIDC, "oidc"), (AS_ACCOUNT, "openshift")])
+def test_where_people_come_from_the_same_as_before_nothing_is_said(config, provider):
+    double = harness.FakeCluster(backend_of(provider))
+    assert harness.run_program(config, ["secrets"], cluster=double).log == []
+
+
 # --- What is refused at once ---
 
 WRONG_ADDRESSES = {
