@@ -17,7 +17,7 @@ AUTHENTICATION = "/apis/config.openshift.io/v1/authentications/cluster"
 ACCOUNT = "/api/v1/namespaces/litemaas/serviceaccounts/litemaas-portal"
 REDIRECT = "serviceaccounts.openshift.io/oauth-redirecturi.portal"
 HOSTED = "https://oauth-cluster1.hosted.example.net:8443"
-AS_ACCOUNT = {**DEMO, "access": {"mode": "serviceAccount", "manageGroups": False}}
+AS_ACCOUNT = {**DEMO, "access": {"mode": "serviceAccount", "manageGroups": False, "initialAdmins": ["alice"]}}
 AS_OIDC = {
     **DEMO,
     "access": {"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": "portal"}, "initialAdmins": ["alice"]},
