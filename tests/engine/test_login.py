@@ -158,8 +158,7 @@ def external(cluster: Cluster) -> Iterator[None]:
     version = {"name": "v1", "served": True, "storage": True, "schema": schema}
     group = {"group": "config.openshift.io", "scope": "Cluster", "names": names, "versions": [version]}
     kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    approved = {"api-approved.kubernetes.io": "unapproved, of a test"}
-    crd = kind | {"metadata": {"name": AUTHENTICATIONS, "annotations": approved}, "spec": group}
+    crd = kind | {"metadata": {"name": AUTHENTICATIONS}, "spec": group}
     spec = {"type": "OIDC", "oidcProviders": [{"name": "x", "issuer": {"issuerURL": ISSUER}}]}
     one = {"apiVersion": "config.openshift.io/v1", "kind": "Authentication", "metadata": {"name": "cluster"}}
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(crd))
