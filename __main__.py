@@ -34,7 +34,7 @@ from components.verification import Verification, VerificationArgs
 from components.wiring import Place
 from config import arguments, footprint, load, routing
 from config.loading import secret_outputs
-from config.names import ELEVATED, console_link, identity, oauth_client
+from config.names import ELEVATED, console_link, identity
 from config.preflight import prepare
 from config.profiles import JOB
 from config.types import quantity
@@ -123,9 +123,7 @@ oauth = OAuthPrerequisites(
     "oauth",
     OAuthPrerequisitesArgs(
         scope=scope,
-        client_id=oauth_client(settings.namespace),
-        client_secret=credentials["oauthClientSecret"],
-        former_secret=generated.former.get("oauthClientSecret"),
+        client=arguments.login_client(settings, credentials.values, generated.former),
         redirect_uri=urls.oauth_callback,
         groups=facts.groups,
     ),
@@ -242,14 +240,15 @@ backend = Backend(
         gateway_database_url=database.portal_gateway_url,
         gateway_key=credentials["litellmMasterKey"],
         gateway_url=urls.target(urls.gateway),
-        kubernetes_url=urls.target(KUBERNETES),
+        users_url=arguments.users_api(settings, urls),
         jwt_secret=credentials["jwtSecret"],
         encryption_key=credentials["backendEncryptionKey"],
         admin_api_key=credentials["adminApiKey"],
         oauth_client_id=oauth.client_id,
         oauth_client_secret=oauth.client_secret,
-        oauth_issuer=urls.target(urls.oauth_issuer),
+        oauth_issuer=urls.target(facts.issuer),
         oauth_callback=urls.oauth_callback,
+        oidc=arguments.claims(settings),
         origin=urls.portal,
         initial_admins=access.initial_admins,
         new_users=arguments.new_users(settings),
@@ -309,7 +308,8 @@ verification = Verification(
         portal_url=urls.target(urls.portal),
         api_url=urls.target(urls.api),
         gateway_url=urls.target(urls.gateway),
-        oauth_issuer=urls.target(urls.oauth_issuer),
+        provider="oidc" if access.mode == "oidc" else "openshift",
+        oauth_issuer=urls.target(facts.issuer),
         oauth_client_id=oauth.client_id,
         oauth_callback=urls.oauth_callback,
         gateway_secret=gateway.env_secret,
@@ -360,6 +360,7 @@ if facts.guarded:
 pulumi.export("portal_url", urls.portal)
 pulumi.export("gateway_url", urls.gateway)
 pulumi.export("api_url", urls.api)
+pulumi.export("login_issuer", facts.issuer)
 pulumi.export("namespace", foundation.namespace)
 pulumi.export("models", models.names)
 pulumi.export("litellm_ui_password", credentials["litellmUiPassword"])

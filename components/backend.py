@@ -27,8 +27,18 @@ class NewUsers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What is asked of an OpenID Connect provider, and in which claim it sends a person's groups."""
+
+    scopes: Sequence[str]
+    groups: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackendArgs:
     """Outputs are secret, the databases' URLs too; URLs have no trailing slash.
+
+    ``users_url`` is the API that says who has logged in, ``oidc`` is set where a provider says it: one of the two.
 
     ``ready`` is what must be up before the first start: a database that is missing then
     makes the backend serve mock data for the rest of its life.
@@ -46,7 +56,7 @@ class BackendArgs:
     gateway_database_url: Target[Output[str]]
     gateway_key: Output[str]
     gateway_url: Target[str]
-    kubernetes_url: Target[str]
+    users_url: Target[str] | None
     jwt_secret: Output[str]
     encryption_key: Output[str]
     admin_api_key: Output[str]
@@ -54,6 +64,7 @@ class BackendArgs:
     oauth_client_secret: Output[str]
     oauth_issuer: Target[str]
     oauth_callback: str
+    oidc: Claims | None
     origin: str
     initial_admins: Sequence[str]
     new_users: NewUsers
@@ -163,12 +174,10 @@ def _environment(args: BackendArgs) -> dict[str, Input[str]]:
         "NODE_ENV": "production",
         # At info, every request's headers are logged, bearer tokens included.
         "LOG_LEVEL": "warn",
-        "AUTH_PROVIDER": "openshift",
+        "AUTH_PROVIDER": "oidc" if args.oidc else "openshift",
         "OAUTH_CLIENT_ID": args.oauth_client_id,
         "OAUTH_ISSUER": args.oauth_issuer.address,
         "OAUTH_CALLBACK_URL": args.oauth_callback,
-        # The derived default is wrong wherever the OAuth host does not stand beside the API's.
-        "OPENSHIFT_API_URL": args.kubernetes_url.address,
         "CORS_ORIGIN": args.origin,
         # Requests from these origins skip authentication; the default is localhost.
         "ALLOWED_FRONTEND_ORIGINS": "none.invalid",
@@ -189,6 +198,11 @@ def _environment(args: BackendArgs) -> dict[str, Input[str]]:
         "DEFAULT_USER_RPM_LIMIT": args.new_users.rpm,
     }
     plain |= {name: str(value) for name, value in limits.items() if value is not None}
+    if args.users_url:
+        # The derived default is wrong wherever the OAuth host does not stand beside the API's.
+        plain["OPENSHIFT_API_URL"] = args.users_url.address
+    if args.oidc:
+        plain |= {"OIDC_GROUPS_CLAIM": args.oidc.groups, "OIDC_SCOPES": " ".join(args.oidc.scopes)}
     if args.initial_admins:
         plain["INITIAL_ADMIN_USERS"] = ",".join(args.initial_admins)
     return plain

@@ -54,7 +54,7 @@ class Scope:
         return {**self.labels, "app.kubernetes.io/component": component}
 
     def meta(
-        self, component: str, name: Input[str] | None = None, annotations: Mapping[str, str] | None = None
+        self, component: str, name: Input[str] | None = None, annotations: Mapping[str, Input[str]] | None = None
     ) -> k8s.meta.v1.ObjectMetaArgs:
         """Metadata in the namespace; without ``name`` Pulumi makes one, so that a change is a new object."""
         return k8s.meta.v1.ObjectMetaArgs(
@@ -212,7 +212,7 @@ def _container(pod: Pod, pull_policy: str) -> k8s.core.v1.ContainerArgs:
 def service(
     scope: Scope, component: str, port: int, *, headless: bool = False, only: Mapping[str, str] | None = None
 ) -> k8s.core.v1.ServiceSpecArgs:
-    """A Service before the pods of ``component`` that have the labels ``only``; ``headless`` has no address of its own."""
+    """A Service before the pods of ``component`` with the labels ``only``; ``headless`` has no address of its own."""
     return k8s.core.v1.ServiceSpecArgs(
         type="ClusterIP",
         cluster_ip="None" if headless else None,

@@ -9,7 +9,7 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 from components import jobs, kube, parts, revision, volumes, wiring
 from components.models import DECLARED, declared
 from components.trust import Trust, trusting
-from components.wiring import Target
+from components.wiring import Place, Target
 
 SCRIPTS = (
     "verify.py",
@@ -17,6 +17,7 @@ SCRIPTS = (
     "verify_catalogue.py",
     "verify_client.py",
     "verify_keys.py",
+    "verify_login.py",
     "verify_models.py",
     "verify_report.py",
 )
@@ -36,7 +37,8 @@ class VerificationArgs:
     """``tiers`` have to be up before; it runs again when one of ``revisions`` changes, or a declaration.
 
     ``image`` is LiteLLM's own, used for its Python. ``gateway_secret`` and ``backend_secret`` are the
-    Secrets with the keys of administrators, ``declarations`` the ConfigMap of the models.
+    Secrets with the keys of administrators, ``declarations`` the ConfigMap of the models. ``provider`` says who
+    logs people in: openshift or oidc.
     """
 
     scope: kube.Scope
@@ -49,6 +51,7 @@ class VerificationArgs:
     portal_url: Target[str]
     api_url: Target[str]
     gateway_url: Target[str]
+    provider: str
     oauth_issuer: Target[str]
     oauth_client_id: Input[str]
     oauth_callback: str
@@ -95,7 +98,10 @@ def _pod(args: VerificationArgs, checked: Input[str], scripts: Input[str], accou
             "PORTAL_URL": args.portal_url.address,
             "API_URL": args.api_url.address,
             "GATEWAY_URL": args.gateway_url.address,
+            "AUTH_PROVIDER": args.provider,
             "OAUTH_ISSUER": args.oauth_issuer.address,
+            # For the command, which may be told where the router is: that is not where this one answers.
+            "ELSEWHERE": "" if args.oauth_issuer.peer is Place.ROUTER else args.oauth_issuer.address,
             "OAUTH_CLIENT_ID": args.oauth_client_id,
             "OAUTH_CALLBACK": args.oauth_callback,
             "NAMESPACE": args.scope.namespace,

@@ -1,10 +1,11 @@
 """Who may do what: the Groups that LiteMaaS turns into roles."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
 from config.entry import Entry
+from config.login import Address, Mode, OAuthServer, Oidc
 from config.schedule import Schedule
 from config.types import Count, UserName, each_once
 
@@ -36,6 +37,21 @@ Members = Annotated[list[UserName], AfterValidator(each_once)]
 class Access(Entry):
     """Who may do what in the portal."""
 
+    mode: Mode = Field(
+        default="oauthClient",
+        description="How the portal is known to whoever logs people in. oauthClient: an OAuthClient of OpenShift, of the whole cluster, which asks nobody for consent. serviceAccount: a ServiceAccount in the namespace, for which nobody has to be a cluster's administrator; each person is asked once for consent. oidc: a client of another provider, see oidc. Default: oauthClient.",
+    )
+    issuer: OAuthServer | None = Field(
+        default=None,
+        description="Address of OpenShift's OAuth server. Default: what the API server says at /.well-known/oauth-authorization-server; if it says nothing, oauth-openshift.<clusterDomain>.",
+        examples=["https://oauth-cluster1.hosted.example.com"],
+    )
+    api_url: Address | None = Field(
+        default=None,
+        description="Address of the API that the backend asks who has logged in (users/~). Default: https://kubernetes.default.svc, the API server from inside.",
+        examples=["https://api.cluster1.example.com:6443"],
+    )
+    oidc: Oidc | None = Field(default=None, description="The provider, with mode oidc. Default: none.")
     admins: Members | None = Field(
         default=None,
         description="Members of the Group litemaas-admins (portal administrators); whoever else is put in by hand is taken out by the next up that changes or refreshes it. Default: the group is made, its members are left to whoever manages them; one that somebody else has made before is used as it is, and never changed.",
@@ -58,7 +74,7 @@ class Access(Entry):
     )
     manage_groups: bool = Field(
         default=True,
-        description="Make the three Groups. Default true. Write false where they come from an identity provider or another installation of this cluster: nothing is created then.",
+        description="Make the three Groups. Default true, and false with mode oidc, where the provider's groups decide. Write false where they come from an identity provider or another installation of this cluster: nothing is created then.",
     )
     enforce_groups: bool = Field(
         default=False,
@@ -69,9 +85,20 @@ class Access(Entry):
         description="When enforceGroups looks, as in a crontab, in the cluster's time zone. Default: every quarter of an hour.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _groups_of_the_provider(cls, given: Any) -> Any:
+        written = cast("dict[str, Any]", given if isinstance(given, dict) else {})
+        return {"manageGroups": False, **written} if written.get("mode") == "oidc" else cast("Any", given)
+
+    @property
+    def lists_members(self) -> bool:
+        """Whether members of any of the three Groups are written down."""
+        return any(group is not None for group in (self.admins, self.readonly, self.users))
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if not self.manage_groups and any(g is not None for g in (self.admins, self.readonly, self.users)):
+        if not self.manage_groups and self.lists_members and self.mode != "oidc":
             msg = (
                 "lists members while manageGroups is false; they would never be added; "
                 "remove the lists or write manageGroups: true"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pulumi import Output
 from pydantic import SecretStr
 
-from components.backend import NewUsers
+from components.backend import Claims, NewUsers
 from components.cnpg import Operated
 from components.credentials import Credential
 from components.exposure import Given, Issued, Kept
@@ -14,14 +14,17 @@ from components.external import External
 from components.gateway_config import Tuning
 from components.kube import Size
 from components.models import Endpoint, ModelArgs
-from components.naming import Addresses
+from components.naming import KUBERNETES, Addresses
+from components.oauth import Client, ClusterClient, GivenClient, ServiceAccountClient
 from components.placement import Placement, Placements, Spread
 from components.postgres import Bundled
 from components.server import Dimensions
 from components.sizes import Scaling
 from components.sources import Fetched, Origin
+from components.wiring import Target
 from config import routing
 from config.loading import secret_text, usable
+from config.names import LOGIN_ACCOUNT, oauth_client
 from config.placement import TIERS, PodPlacement
 from config.profiles import PROFILES, Sizing, admin_ui, instances, sizing
 from config.resolved import Resolved
@@ -160,6 +163,27 @@ def usual(settings: Settings) -> tuple[dict[str, str], dict[str, str]] | None:
     """Requests and limits of a container that names none."""
     wanted = settings.isolation.limit_range
     return (wanted.requests.model_dump(), wanted.limits.model_dump()) if wanted else None
+
+
+def login_client(settings: Settings, secrets: Mapping[str, Output[str]], former: Mapping[str, Output[str]]) -> Client:
+    """What the portal is to whoever logs people in; ``former`` secrets are accepted besides those in use."""
+    name = "oauthClientSecret"
+    if settings.access.oidc:
+        return GivenClient(client_id=settings.access.oidc.client_id, secret=secrets[name])
+    if settings.access.mode == "serviceAccount":
+        return ServiceAccountClient(name=LOGIN_ACCOUNT, generation=origins(settings)[name].generation)
+    return ClusterClient(name=oauth_client(settings.namespace), secret=secrets[name], former_secret=former.get(name))
+
+
+def claims(settings: Settings) -> Claims | None:
+    """What a provider is asked for; None where people log in at OpenShift."""
+    wanted = settings.access.oidc
+    return Claims(scopes=wanted.scopes, groups=wanted.groups_claim) if wanted else None
+
+
+def users_api(settings: Settings, urls: Addresses) -> Target[str] | None:
+    """Who says who has logged in; None where the provider does."""
+    return None if settings.access.oidc else urls.target(settings.access.api_url or KUBERNETES)
 
 
 def new_users(settings: Settings) -> NewUsers:

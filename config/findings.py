@@ -9,7 +9,17 @@ from components.quota import NAME as QUOTA
 from components.wiring import Place
 from config import stored
 from config.cluster import Json
-from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, console_link, oauth_client
+from config.names import (
+    ADMINS,
+    LOGIN_ACCOUNT,
+    MANAGER,
+    MANAGER_LABEL,
+    READONLY,
+    STACK_LABEL,
+    USERS,
+    console_link,
+    oauth_client,
+)
 from config.profiles import sizing
 from config.report import Problem
 from config.resolved import Resolved
@@ -53,8 +63,9 @@ def planned(
     oauth, user = "/apis/oauth.openshift.io/v1/oauthclients/", "/apis/user.openshift.io/v1/groups/"
     objects = [
         Owned(kind="Namespace", name=space, path=f"/api/v1/namespaces/{space}", resource="namespace"),
-        Owned(kind="OAuthClient", name=client, path=oauth + client, resource="oauthclient"),
     ]
+    if settings.access.mode == "oauthClient":
+        objects.append(Owned(kind="OAuthClient", name=client, path=oauth + client, resource="oauthclient"))
     if settings.access.manage_groups:
         objects += [
             Owned(kind="Group", name=name, path=user + name, resource="group") for name in (ADMINS, READONLY, USERS)
@@ -80,6 +91,9 @@ def planned(
         ),
         **_quotas(settings),
         ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
+        ("ServiceAccount", f"/api/v1/namespaces/{space}/serviceaccounts/"): (
+            (LOGIN_ACCOUNT,) if settings.access.mode == "serviceAccount" else ()
+        ),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres", "postgres-pods"] if settings.database.mode == "bundled" else []),
             *(*redis, "litellm", "backend", "frontend"),

@@ -27,8 +27,11 @@ _API = "user.openshift.io"
 
 def asked(settings: Settings, apis: Iterable[str]) -> dict[str, str]:
     """The path of each Group that decides, besides those that the stack may own; none without the API."""
+    # A provider's groups are its own.
+    if settings.access.mode == "oidc" or _API not in apis:
+        return {}
     names = GENERIC if settings.access.manage_groups else GRANTS
-    return {name: f"/apis/{_API}/v1/groups/{name}" for name in names} if _API in apis else {}
+    return {name: f"/apis/{_API}/v1/groups/{name}" for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)

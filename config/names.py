@@ -10,6 +10,8 @@ MANAGER = "pulumi"
 ADMINS, READONLY, USERS = "litemaas-admins", "litemaas-readonly", "litemaas-users"
 # The backend takes these for the same: every cluster may have them, for other purposes.
 GENERIC = {"administrators": "admin", "viewers": "admin-readonly", "developers": "user"}
+# The ServiceAccount that is the portal's OAuth client in mode serviceAccount: people read it when they consent.
+LOGIN_ACCOUNT = "litemaas-portal"
 # What each Group gives besides the role user, which everybody has who can log in.
 GRANTS = {ADMINS: "admin", READONLY: "admin-readonly", USERS: "user"} | GENERIC
 # The roles that somebody has from a Group, and may lose with it.

@@ -3,7 +3,7 @@
 Runs at preview and at up alike, asks only, and reports everything it finds at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from config import (
     findings,
     groups,
     images,
+    login_findings,
     model_keys,
     placement,
     removal,
@@ -39,7 +40,7 @@ _APIS = {
     "route.openshift.io": ("Routes", "this program needs OpenShift; choose another context"),
     "oauth.openshift.io": (
         "OAuthClients",
-        "log-in needs OpenShift's own OAuth server; clusters with an external identity provider have none",
+        "log-in needs OpenShift's own OAuth server; where another provider logs people in, write access.mode: oidc",
     ),
     "user.openshift.io": ("Groups", "write access.manageGroups: false if groups come from an identity provider"),
     "postgresql.cnpg.io": (
@@ -47,20 +48,28 @@ _APIS = {
         "have a cluster admin install the operator CloudNativePG, or write database.mode bundled or external",
     ),
 }
+# How to do without, by what is made at cluster scope; nothing does without the namespace.
+_WITHOUT = {
+    "oauthclients": "; or write access.mode: serviceAccount, which needs no right at cluster scope",
+    "groups": "; or write access.manageGroups: false, and have members put into Groups by whoever may",
+    "clusterroles": "; or leave access.enforceGroups out",
+    "consolelinks": "; or write exposure.consoleLink.enabled: false",
+}
 _VERBS = ("get", "create", "patch", "delete")
 _WORKERS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, keys of
-    models by name, the certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap,
-    the models, and which of their InferenceServices are to be ``guarded``, the Groups to make with their members
-    (None: not ours to say), and whether to make a link in the console's menu. ``notices`` is what the operator should
-    know before saying yes.
+    """What the cluster knows: its apps domain, the ``issuer`` of log-ins, which of our Deployments an autoscaler
+    sizes, secrets, keys of models by name, the certificate authorities (PEM) that the stack file adds, since they may
+    stand in a ConfigMap, the models, and which of their InferenceServices are to be ``guarded``, the Groups to make
+    with their members (None: not ours to say), and whether to make a link in the console's menu. ``notices`` is what
+    the operator should know before saying yes, ``told`` what may be of use.
     """
 
     domain: str
+    issuer: str
     autoscaled: frozenset[str]
     authorities: str
     secrets: rotation.Secrets
@@ -70,6 +79,7 @@ class Facts:
     groups: Mapping[str, groups.Members]
     console_link: bool
     notices: Sequence[str]
+    told: Sequence[str]
 
 
 def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
@@ -85,6 +95,8 @@ def prepare(settings: Settings, stack: str) -> tuple[Facts, Cluster]:
         raise RunError(summary([Problem(where="cluster", what=str(error))], _headline(stack))) from None
     if problems or facts is None:
         raise RunError(summary(problems, _headline(stack)))
+    for told in facts.told:
+        log.info(told)
     for warning in (*facts.notices, *tls_findings.ending(settings, facts.authorities)):
         log.warn(warning)
     if facts.secrets.notices:
@@ -112,6 +124,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     wanted, of_models = rotation.existing(settings), model_keys.wanted(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
         ingress = pool.submit(cluster.read, "/apis/config.openshift.io/v1/ingresses/cluster")
+        metadata = pool.submit(cluster.read, login_findings.METADATA)
+        authentication = pool.submit(cluster.read, login_findings.AUTHENTICATION)
         models = pool.submit(cluster.read, _models_path(settings.namespace, stack))
         sizing = pool.submit(
             cluster.read, f"/apis/autoscaling/v2/namespaces/{settings.namespace}/horizontalpodautoscalers"
@@ -125,11 +139,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         elsewhere = list(zip(others, pool.map(cluster.read, others.values()), strict=True))
         allowed = list(zip(rights, pool.map(cluster.allowed, *zip(*rights, strict=True)), strict=True))
     domain, problems = _domain(settings, ingress.result().get("spec", {}).get("domain"))
-    missing = {group: text for group, text in _APIS.items() if group not in apis}
-    if settings.database.mode != "operator":
-        missing.pop("postgresql.cnpg.io", None)
-    if not settings.access.manage_groups:
-        missing.pop("user.openshift.io", None)
+    away = login_findings.left_to_others(settings, authentication.result())
+    missing = _missing(settings, apis, because_away=bool(away))
     problems += [
         Problem(where=f"cluster API {group}", what=f"is not served by {cluster.server}; {what} cannot be made; {cure}")
         for group, (what, cure) in missing.items()
@@ -143,6 +154,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         *consolelink.unserved(settings.exposure.console_link, apis, cluster.server),
         *findings.foreign([one for one in found if not {one[0].kind, one[0].name} & left], stack),
         *findings.foreign_redirects(found, settings.namespace, domain),
+        *login_findings.foreign_redirects(settings, _live(found, "ServiceAccount")),
+        *away,
         *stored.left_behind(settings, stack, elsewhere),
     ]
     claims = stored.live_claims(_live(found, "PersistentVolumeClaim"), _live(found, "Cluster"))
@@ -168,8 +181,10 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         return None, problems
     hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
     problems += tls_findings.served(settings, cluster, apis, hosts)
+    login = login_findings.login(settings, domain, metadata.result())
     return Facts(
         domain=domain,
+        issuer=login.issuer,
         autoscaled=scalers.autoscaled(sizing.result()),
         authorities=authorities,
         secrets=secrets,
@@ -181,11 +196,24 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         notices=[
             *scalers.ending(settings, sizing.result(), stack),
             *roles.notices,
+            *login_findings.moved(settings, _live(found, "Deployment")),
             *link.notices,
             *images.notices(settings),
             *_told(settings, offered),
         ],
+        told=login.notices,
     ), problems
+
+
+def _missing(settings: Settings, apis: Collection[str], *, because_away: bool) -> dict[str, tuple[str, str]]:
+    """The APIs that are needed and not served; with ``because_away`` those of log-in are missing for a known reason."""
+    mode, access = settings.database.mode, settings.access
+    needless = {
+        "postgresql.cnpg.io": mode != "operator",
+        "user.openshift.io": not access.manage_groups or because_away,
+        "oauth.openshift.io": access.mode == "oidc" or because_away,
+    }
+    return {group: text for group, text in _APIS.items() if group not in apis and not needless.get(group)}
 
 
 def _told(settings: Settings, offered: discovery.Discovery) -> tuple[str, ...]:
@@ -222,7 +250,9 @@ def _domain(settings: Settings, live: str | None) -> tuple[str | None, list[Prob
 
 
 def _rights(settings: Settings) -> list[tuple[str, str, str]]:
-    kinds = [("", "namespaces"), ("oauth.openshift.io", "oauthclients")]
+    kinds = [("", "namespaces")]
+    if settings.access.mode == "oauthClient":
+        kinds.append(("oauth.openshift.io", "oauthclients"))
     if settings.access.manage_groups:
         kinds.append(("user.openshift.io", "groups"))
     if settings.access.enforce_groups:
@@ -242,7 +272,7 @@ def _denied(allowed: Iterable[tuple[tuple[str, str, str], bool]], missing: Itera
         Problem(
             where=f"permission on {resource}{'.' + group if group else ''}",
             what=f"you may not {', '.join(verbs)} them at cluster scope; up would stop half-way; ask a cluster "
-            f"admin to run this stack, or for a ClusterRole with these verbs",
+            f"admin to run this stack, or for a ClusterRole with these verbs{_WITHOUT.get(resource, '')}",
         )
         for (group, resource), verbs in lacking.items()
     ]

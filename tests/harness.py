@@ -39,6 +39,8 @@ F_STRING = "Calling __str__ on an Output"
 STASH = "pulumi:index:Stash"
 # In every Secret that the program reads.
 READ_VALUE = "sk-read-by-the-program-0123456789"
+# In every Secret that the cluster fills with a token, with the name of the resource behind it.
+FILLED = "token-made-by-the-cluster-0123456789"
 PROVIDER = "pulumi:providers:kubernetes"
 COMPONENT_PREFIX = "litemaas:index:"
 
@@ -279,6 +281,8 @@ class FakeCluster(Cluster):
         self._answers: dict[str, Json | Answer] = {"/apis": {"groups": [{"name": name} for name in sorted(groups)]}}
         if domain is not None:
             self._answers["/apis/config.openshift.io/v1/ingresses/cluster"] = {"spec": {"domain": domain}}
+            server = {"issuer": f"https://oauth-openshift.{domain}"}
+            self._answers["/.well-known/oauth-authorization-server"] = server
         self._answers |= answers or {}
         self._denied, self._unreachable, self._logs = set(denied), unreachable, logs or {}
 
@@ -433,6 +437,9 @@ def _as_created(request: resource_pb2.RegisterResourceRequest, inputs: dict[str,
         metadata = dict(state.get("metadata", {}))
         metadata.setdefault("name", f"{request.name}-auto")
         state["metadata"] = metadata
+    if state.get("type") == "kubernetes.io/service-account-token":
+        value = {"token": base64.b64encode(f"{FILLED}-{request.name}".encode()).decode()}
+        state["data"] = {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
     return state
 
 

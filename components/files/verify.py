@@ -1,9 +1,9 @@
 """Checks through the public Routes that what was deployed works for users; the last step of `up`.
 
-In: PORTAL_URL, API_URL, GATEWAY_URL, OAUTH_ISSUER, OAUTH_CLIENT_ID, OAUTH_CALLBACK, NAMESPACE,
+In: PORTAL_URL, API_URL, GATEWAY_URL, AUTH_PROVIDER (openshift or oidc), OAUTH_ISSUER, OAUTH_CLIENT_ID, OAUTH_CALLBACK, NAMESPACE,
 LITELLM_MASTER_KEY, ADMIN_API_KEY, DECLARED (a directory of <name>.json, may be absent),
 SSL_CERT_FILE (what is trusted), PATIENCE_SECONDS (how long things may take to settle), LIMIT_SECONDS (the end).
-Not set by the Job: ADDRESS (where all hosts are reached), CALLS=no (no model is called), FORMAT=json or long
+Not set by the Job: ADDRESS (where all hosts are reached but that of the URL ELSEWHERE), CALLS=no (no model is called), FORMAT=json or long
 (every row, not what fits into the end of a log).
 Out: a line whenever it waits, at the end a table with what was seen, the likely cause and what to do; exit
 code 1 if any check failed. No secret is printed.
@@ -15,11 +15,11 @@ import pathlib
 import re
 import signal
 import sys
-import urllib.parse
 
 from verify_catalogue import listed, registered
 from verify_client import Client
 from verify_keys import open_keys
+from verify_login import Login
 from verify_models import check_models
 from verify_report import ROOM, SKIPPED, Problem, Report, Row
 
@@ -38,7 +38,7 @@ class Installation:
         folder = pathlib.Path(env["DECLARED"])
         self.models = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
         self.master = {"Authorization": f"Bearer {env['LITELLM_MASTER_KEY']}"}
-        self.live, self._login = [], ""
+        self.live = []
 
     def oc(self, command):
         return f"oc {command} -n {self.env['NAMESPACE']}"
@@ -77,47 +77,7 @@ class Installation:
         if wrong:
             cause = "the backend runs with an environment that this program did not write"
             raise Problem("; ".join(wrong), cause, "`pulumi up --refresh` sets back what was changed by hand", final=True)
-        return f"production, OpenShift login, models at {self.gateway}"
-
-    def login_address(self):
-        origin = {"Origin": self.portal}
-        answer = self.client.ask("POST", f"{self.portal}/api/auth/login", {}, origin)
-        if answer.status != 200:
-            raise Problem(answer.said(), "the backend cannot begin a login", self.oc("logs deployment/backend"))
-        self._login = answer.json()["authUrl"]
-        url = urllib.parse.urlsplit(self._login)
-        query = dict(urllib.parse.parse_qsl(url.query))
-        shown = {
-            "address": f"{url.scheme}://{url.netloc}{url.path}",
-            "client_id": query.get("client_id"),
-            "redirect_uri": query.get("redirect_uri"),
-        }
-        wanted = {
-            "address": f"{self.env['OAUTH_ISSUER']}/oauth/authorize",
-            "client_id": self.env["OAUTH_CLIENT_ID"],
-            "redirect_uri": self.env["OAUTH_CALLBACK"],
-        }
-        wrong = [f"{key} is {shown[key]}, not {wanted[key]}" for key in wanted if shown[key] != wanted[key]]
-        if wrong:
-            cause = "the backend runs with other OAUTH_* variables than this program wrote"
-            raise Problem("; ".join(wrong), cause, "`pulumi up --refresh` sets back what was changed by hand", final=True)
-        return f"sends people to {url.netloc}"
-
-    def login_server(self):
-        answer = self.client.ask("GET", self._login, headers={"Accept": "text/html"})
-        back = answer.headers.get("Location") or ""
-        denied = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(back).query)).get("error")
-        look = f"oc get oauthclient {self.env['OAUTH_CLIENT_ID']} -o yaml, then `pulumi up --refresh`"
-        if back.startswith(self.env["OAUTH_CALLBACK"]) and denied:
-            cause = "the OAuthClient's scopeRestrictions lack user:info or user:check-access"
-            raise Problem(f"sends people back with {denied}", cause, look, final=True)
-        if answer.status >= 500:
-            cause = "OpenShift's OAuth server is in trouble"
-            raise Problem(answer.said(), cause, "oc get clusteroperator authentication; oc get pods -n openshift-authentication")
-        if answer.status >= 400 or _is_oauth_error(answer):
-            cause = "the OAuthClient is gone, or its redirectURIs lack the portal's callback"
-            raise Problem(answer.said(), cause, look, final=True)
-        return "knows the portal, asks who people are"
+        return f"production, real logins, models at {self.gateway}"
 
     def guard(self, url):
         answer = self.client.ask("GET", f"{url}/api/v1/api-keys", headers=BROWSER)
@@ -151,21 +111,14 @@ class Installation:
         return "the portal took over what LiteLLM serves"
 
 
-def _is_oauth_error(answer):
-    try:
-        body = answer.json()
-    except ValueError:
-        return False
-    return isinstance(body, dict) and "error" in body
-
-
 def check(report, site):
     """All checks in order; each row of the report is one."""
     report.check("portal answers", site.portal_answers)
     report.check("portal data", site.portal_data, "portal answers")
     report.check("portal settings", site.portal_settings, "portal answers")
-    report.check("portal login", site.login_address, "portal answers")
-    report.check("OpenShift login", site.login_server, "portal answers", "portal login")
+    login = Login(site)
+    report.check("portal login", login.address, "portal answers")
+    report.check(login.row, login.server, "portal answers", "portal login")
     report.check("guard of the portal", lambda: site.guard(site.portal))
     report.check("guard of the API", lambda: site.guard(site.env["API_URL"]))
     report.check("gateway answers", site.gateway_answers)
@@ -194,7 +147,7 @@ def main():
     progress = sys.stderr if form else sys.stdout
     report = Report(float(env["PATIENCE_SECONDS"]), float(env["LIMIT_SECONDS"]), secrets, progress)
     try:
-        check(report, Installation(Client(env.get("ADDRESS")), env))
+        check(report, Installation(Client(env.get("ADDRESS"), env.get("ELSEWHERE")), env))
     except SystemExit:
         report.rows.append(Row("what is left", SKIPPED, "stopped from outside: the Job's time limit, its deletion, or Ctrl-C"))
     print(report.as_json(portal=env["PORTAL_URL"], namespace=env["NAMESPACE"]) if form == "json" else report.table(sys.maxsize if form else ROOM), flush=True)

@@ -66,29 +66,30 @@ class _There(http.client.HTTPSConnection):
 
 
 class _AllThere(urllib.request.HTTPSHandler):
-    """All HTTPS goes to one address, as curl's --connect-to does it."""
+    """All HTTPS goes to one address, as curl's --connect-to does it; but not that to the host of ``elsewhere``."""
 
-    def __init__(self, address, tls):
+    def __init__(self, address, elsewhere, tls):
         super().__init__(context=tls)
         self._there = functools.partial(_There, address=address, tls=tls)
+        self._elsewhere = urllib.parse.urlsplit(elsewhere or "").netloc
 
     def https_open(self, req):
-        return self.do_open(self._there, req)
+        return super().https_open(req) if req.host == self._elsewhere else self.do_open(self._there, req)
 
 
 class Client:
     """Trusts the authorities in the file that SSL_CERT_FILE names: those that every other pod trusts.
 
-    ``address`` is where all hosts are reached, None for what they resolve to.
+    ``address`` is where all hosts are reached but that of the URL ``elsewhere``, None for what they resolve to.
     """
 
-    def __init__(self, address=None):
+    def __init__(self, address=None, elsewhere=None):
         context = ssl.create_default_context()
         # Python 3.13 and newer refuse authorities over details of their form that browsers, curl and
         # the portal's Node.js accept; chain, name and dates are verified in any case.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         # A proxy would resolve the names itself.
-        way = [_AllThere(address, context), urllib.request.ProxyHandler({})] if address else []
+        way = [_AllThere(address, elsewhere, context), urllib.request.ProxyHandler({})] if address else []
         self._opener = urllib.request.build_opener(*(way or [urllib.request.HTTPSHandler(context=context)]), _Stay())
 
     def ask(self, method, url, body=None, headers=None, seconds=REQUEST_SECONDS):

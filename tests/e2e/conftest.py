@@ -61,6 +61,7 @@ ORDER = (
     "test_database_failures",
     "test_wrong_settings",
     "test_rotation",
+    "test_login_modes",
     "test_tls",
 )
 measured: list[str] = []

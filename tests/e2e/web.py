@@ -93,9 +93,18 @@ class Web:
 
     def log_in(self, portal: str, name: str) -> "User":
         """What a browser does from the portal's button to its token."""
-        asked = self.send("POST", f"{portal}/api/auth/login", {}, {"Origin": portal}).ok()
-        form = self.send("GET", asked.json()["authUrl"]).ok(302)
-        login = urllib.parse.urljoin(asked.json()["authUrl"], form.headers["Location"])
+        done = self.send("GET", self.authorized(self.begin(portal), name)).ok(302)
+        token = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(done.headers["Location"]).fragment))["token"]
+        return User(self, portal, name, token)
+
+    def begin(self, portal: str) -> str:
+        """Where the portal's button sends people."""
+        return self.send("POST", f"{portal}/api/auth/login", {}, {"Origin": portal}).ok().json()["authUrl"]
+
+    def authorized(self, begun: str, name: str) -> str:
+        """Where the login server sends somebody who has logged in, and consented if asked."""
+        form = self.send("GET", begun).ok(302)
+        login = urllib.parse.urljoin(begun, form.headers["Location"])
         page = self.send("GET", login).ok().text
         found = re.search(r'name="then" value="([^"]*)"', page)
         assert found, page
@@ -103,10 +112,10 @@ class Web:
         passed = self.send("POST", urllib.parse.urljoin(login, "/login"), form=fields).ok(302)
         session = passed.headers["Set-Cookie"].partition(";")[0]
         again = urllib.parse.urljoin(login, passed.headers["Location"])
-        granted = self.send("GET", again, headers={"Cookie": session}).ok(302)
-        done = self.send("GET", granted.headers["Location"]).ok(302)
-        token = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(done.headers["Location"]).fragment))["token"]
-        return User(self, portal, name, token)
+        granted = self.send("GET", again, headers={"Cookie": session}).ok(200, 302)
+        if granted.status == 200:
+            granted = self.send("POST", again, headers={"Cookie": session}, form={"approve": "yes"}).ok(302)
+        return granted.headers["Location"]
 
 
 @dataclass(frozen=True)

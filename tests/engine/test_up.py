@@ -33,6 +33,7 @@ def test_the_outputs_name_every_address_and_hide_the_password(main: Project) -> 
         "portal_url": PORTAL,
         "gateway_url": "https://litellm-litemaas.apps.sandbox.example.com",
         "api_url": "https://litemaas-api-litemaas.apps.sandbox.example.com",
+        "login_issuer": "https://oauth-openshift.apps.sandbox.example.com",
         "namespace": NAMESPACE,
         "models": ["granite-8b-agent", "mistral-3-int4"],
         "litellm_ui_password": "[secret]",

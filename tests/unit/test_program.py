@@ -64,6 +64,7 @@ def test_the_outputs_are_the_addresses_an_operator_needs(demo):
         "portal_url": f"https://litemaas-litemaas.{harness.DOMAIN}",
         "gateway_url": f"https://litellm-litemaas.{harness.DOMAIN}",
         "api_url": f"https://litemaas-api-litemaas.{harness.DOMAIN}",
+        "login_issuer": f"https://oauth-openshift.{harness.DOMAIN}",
         "namespace": "litemaas",
         "models": ["granite-8b-agent", "mistral-3-int4"],
     }

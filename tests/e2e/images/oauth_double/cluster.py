@@ -1,4 +1,4 @@
-"""What the OAuth double reads from the API server: OAuthClient, User and Group objects, each time anew."""
+"""What the OAuth double asks the API server: OAuthClients, ServiceAccounts, Users, Groups, each time anew."""
 
 import base64
 import json
@@ -14,6 +14,10 @@ from urllib.parse import quote
 
 ACCOUNT = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TIMEOUT_SECONDS = 10
+# As OpenShift's registry of clients builds one from a ServiceAccount: by annotations, asking each person once.
+AS_ACCOUNT = "system:serviceaccount:"
+REDIRECTS = "serviceaccounts.openshift.io/oauth-redirecturi."
+ACCOUNT_SCOPES = ["user:info", "user:check-access"]
 
 Json = dict[str, Any]
 
@@ -32,7 +36,34 @@ class Cluster:
     token_file: pathlib.Path | None
 
     def client(self, name: str) -> Json | None:
+        if name.startswith(AS_ACCOUNT):
+            return self._account(name)
         return self._get(f"/apis/oauth.openshift.io/v1/oauthclients/{quote(name, safe='')}")
+
+    def _account(self, client: str) -> Json | None:
+        """A ServiceAccount as a client; none if it is not there, or names no redirect URI."""
+        namespace, _, name = client.removeprefix(AS_ACCOUNT).partition(":")
+        if not namespace or not name or ":" in name:
+            return None
+        found = self._get(f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}")
+        annotations = (found or {}).get("metadata", {}).get("annotations") or {}
+        uris = sorted({uri for key, uri in annotations.items() if key.startswith(REDIRECTS)})
+        if not uris:
+            return None
+        scopes = [{"literals": ACCOUNT_SCOPES}]
+        return {
+            "metadata": {"name": client},
+            "redirectURIs": uris,
+            "grantMethod": "prompt",
+            "scopeRestrictions": scopes,
+        }
+
+    def whose(self, token: str) -> str | None:
+        """Whom the API server takes the bearer of a token for: the check of a ServiceAccount's secret."""
+        kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
+        answer = self._ask("/apis/authentication.k8s.io/v1/tokenreviews", kind | {"spec": {"token": token}}) or {}
+        status = answer.get("status") or {}
+        return status.get("user", {}).get("username") if status.get("authenticated") else None
 
     def user(self, name: str) -> Json | None:
         return self._get(f"/apis/user.openshift.io/v1/users/{quote(name, safe='')}")
@@ -43,9 +74,15 @@ class Cluster:
         return sorted(one["metadata"]["name"] for one in answer.get("items", []) if user in (one.get("users") or []))
 
     def _get(self, path: str) -> Json | None:
+        return self._ask(path, None)
+
+    def _ask(self, path: str, body: Json | None) -> Json | None:
         token = self.token_file.read_text().strip() if self.token_file else self.token
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        request = urllib.request.Request(self.url + path, headers=headers)  # noqa: S310 (the operator's URL)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers)  # noqa: S310 (the operator's URL)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=self.context) as answer:  # noqa: S310
                 return json.load(answer)

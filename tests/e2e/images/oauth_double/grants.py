@@ -1,5 +1,7 @@
 """The rules of OpenShift's OAuth server: redirect URIs, scopes, codes, tokens, client secrets."""
 
+import base64
+import hashlib
 import hmac
 import secrets
 import time
@@ -7,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cluster import Json
+from cluster import AS_ACCOUNT, Json
 
 CODE_SECONDS = 300
 DEFAULT_SCOPE = "user:full"
@@ -32,6 +34,9 @@ class Code:
     user: str
     scopes: tuple[str, ...]
     expires: float
+    # Of OpenID Connect: what the client proves itself by, and what goes into its ID token.
+    challenge: str = ""
+    nonce: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,7 @@ class Token:
     user: str
     scopes: tuple[str, ...]
     expires: float
+    nonce: str = ""
 
 
 @dataclass
@@ -50,23 +56,42 @@ class Store:
     codes: dict[str, Code] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
 
-    def issue_code(self, client: str, redirect_uri: str, user: str, scopes: tuple[str, ...]) -> str:
+    def issue_code(
+        self,
+        client: str,
+        redirect_uri: str,
+        user: str,
+        scopes: tuple[str, ...],
+        *,
+        challenge: str = "",
+        nonce: str = "",
+    ) -> str:
         name = f"sha256~{secrets.token_urlsafe(32)}"
-        expires = self.now() + CODE_SECONDS
-        self.codes[name] = Code(client=client, redirect_uri=redirect_uri, user=user, scopes=scopes, expires=expires)
+        self.codes[name] = Code(
+            client=client,
+            redirect_uri=redirect_uri,
+            user=user,
+            scopes=scopes,
+            expires=self.now() + CODE_SECONDS,
+            challenge=challenge,
+            nonce=nonce,
+        )
         return name
 
-    def exchange(self, name: str, client: str, redirect_uri: str) -> tuple[str, Token]:
+    def exchange(self, name: str, client: str, redirect_uri: str, verifier: str = "") -> tuple[str, Token]:
         """The token for a code. Raises DeniedError; a code is gone with its first right use."""
         code = self.codes.get(name)
         if code is None or code.expires < self.now():
             raise DeniedError("invalid_grant", "The provided authorization grant is invalid, expired or revoked.")
         if code.client != client or code.redirect_uri != redirect_uri:
             raise DeniedError("invalid_grant", "Client id or redirect uri differs from the authorization request.")
+        if code.challenge and not hmac.compare_digest(code.challenge, s256(verifier)):
+            raise DeniedError("invalid_grant", "The code verifier does not fit the challenge.")
         if self.codes.pop(name, None) is None:
             # Two exchanges of one code at the same moment: one of them loses.
             raise DeniedError("invalid_grant", "The provided authorization grant was used before.")
-        token = Token(user=code.user, scopes=code.scopes, expires=self.now() + self.token_seconds)
+        expires = self.now() + self.token_seconds
+        token = Token(user=code.user, scopes=code.scopes, expires=expires, nonce=code.nonce)
         text = f"sha256~{secrets.token_urlsafe(32)}"
         self.tokens[text] = token
         return text, token
@@ -101,9 +126,21 @@ def scopes(client: Json, response_type: str | None, wanted: str | None) -> tuple
     return asked
 
 
-def authenticate(client: Json | None, secret: str) -> None:
-    """Raises DeniedError. A client whose secret is empty is open to everybody, as on the real server."""
-    if client is not None:
+def s256(verifier: str) -> str:
+    """What PKCE makes of a verifier."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def authenticate(client: Json | None, secret: str, whose: Callable[[str], str | None]) -> None:
+    """Raises DeniedError. A client whose secret is empty is open to everybody, as on the real server.
+
+    The secret of a ServiceAccount is a token, and ``whose`` says of which.
+    """
+    if client is not None and client["metadata"]["name"].startswith(AS_ACCOUNT):
+        if secret and whose(secret) == client["metadata"]["name"]:
+            return
+    elif client is not None:
         for known in [client.get("secret") or "", *(client.get("additionalSecrets") or [])]:
             if hmac.compare_digest(known.encode(), secret.encode()):
                 return

@@ -14,6 +14,9 @@ CLIENT = {
     "redirectURIs": [CALLBACK],
     "scopeRestrictions": [{"literals": ["user:info", "user:check-access"]}],
 }
+ACCOUNT = "system:serviceaccount:litemaas:portal"
+ACCOUNT_PATH = "/api/v1/namespaces/litemaas/serviceaccounts/portal"
+OIDC = {"CLIENT": "oidc-portal", "SECRET": "s", "REDIRECT": CALLBACK, "GROUPS": "alice=admins,alice=others"}
 OAUTH, USER = "/apis/oauth.openshift.io/v1/oauthclients/", "/apis/user.openshift.io/v1/"
 
 

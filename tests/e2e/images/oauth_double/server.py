@@ -1,4 +1,6 @@
-"""A DOUBLE of OpenShift's OAuth server and of its user API; logs in whoever names an existing user.
+"""A DOUBLE of OpenShift's OAuth server, of its user API and of an OpenID Connect provider.
+
+Logs in whoever names an existing user.
 
 Run as ``python3 server.py``; the README lists the environment variables.
 """
@@ -15,6 +17,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grants
+import oidc
 import pages
 import relay
 from cluster import Json, UnreachableError, connect
@@ -35,6 +38,7 @@ class Server(ThreadingHTTPServer):
         self.cluster = connect(environment)
         self.people = People(self.cluster, environment.get("OAUTH_DOUBLE_USERS", ""))
         self.store = grants.Store(token_seconds=int(environment.get("OAUTH_DOUBLE_TOKEN_SECONDS", "86400")))
+        self.provider = oidc.Provider(environment, self.people)
         self.front = environment.get("OAUTH_DOUBLE_FRONT") == "true"
         self.secure = bool(environment.get("OAUTH_DOUBLE_CERT"))
         if self.secure:
@@ -66,8 +70,13 @@ class Handler(BaseHTTPRequestHandler):
             ("POST", "/oauth/token"): self._token,
             ("GET", USERS): self._user,
             ("POST", "/tokenreviews"): self._review,
+            ("GET", oidc.DISCOVERY): lambda _: self._json(200, self.server.provider.document(self._issuer())),
+            ("GET", oidc.AUTHORIZE): self._provider_authorize,
+            ("POST", oidc.TOKEN): self._provider_token,
+            ("GET", oidc.USERINFO): self._provider_user,
+            ("GET", oidc.JWKS): lambda _: self._json(200, self.server.provider.keys()),
         }.get((self.command, url.path))
-        if work is None and self.server.front and not url.path.startswith(("/oauth/", "/login")):
+        if work is None and self.server.front and not url.path.startswith(("/oauth/", "/login", f"{oidc.ROOT}/")):
             relay.relay(self, self.server.cluster)
             return
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -118,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
     def _login(self, _query: Json) -> None:
         form = self._form()
         then, name = form.get("then", ""), form.get("username", "")
-        if not then.startswith("/oauth/authorize?"):
+        if not then.startswith(("/oauth/authorize?", f"{oidc.AUTHORIZE}?")):
             raise grants.DeniedError("invalid_request", "The login form belongs to an authorization request.")
         if not form.get("password") or self.server.people.find(name) is None:
             page = pages.login(then, "Invalid login or password. Please try again.")
@@ -132,11 +141,39 @@ class Handler(BaseHTTPRequestHandler):
         name, secret = self._basic() or (form.get("client_id", ""), form.get("client_secret", ""))
         if form.get("grant_type") != "authorization_code":
             raise grants.DeniedError("unsupported_grant_type", "Only authorization_code is supported here.")
-        grants.authenticate(self.server.cluster.client(name) if name else None, secret)
+        cluster = self.server.cluster
+        grants.authenticate(cluster.client(name) if name else None, secret, cluster.whose)
         text, token = self.server.store.exchange(form.get("code", ""), name, form.get("redirect_uri", ""))
         seconds = self.server.store.token_seconds
         answer = {"access_token": text, "expires_in": seconds, "scope": " ".join(token.scopes), "token_type": "Bearer"}
         self._json(200, answer, {"Cache-Control": "no-store"})
+
+    def _issuer(self) -> str:
+        """What this server is called by whoever asks: a Route leads here."""
+        scheme = "https" if self.server.secure else "http"
+        return f"{scheme}://{self.headers.get('Host', '')}{oidc.ROOT}"
+
+    def _provider_authorize(self, query: Json) -> None:
+        target = self.server.provider.redirect_uri(query)
+        user = self.server.people.session(self.headers.get("Cookie", ""))
+        try:
+            self.server.provider.scopes(query)
+        except grants.DeniedError as denied:
+            self._back(target, query, denied.document())
+            return
+        if user is None:
+            self._redirect(f"/login?{urllib.parse.urlencode({'then': self.path})}")
+        else:
+            self._back(target, query, {"code": self.server.provider.code(query, user)})
+
+    def _provider_token(self, _query: Json) -> None:
+        form = self._form()
+        who = self._basic() or (form.get("client_id", ""), form.get("client_secret", ""))
+        self._json(200, self.server.provider.exchange(form, *who, self._issuer()), {"Cache-Control": "no-store"})
+
+    def _provider_user(self, _query: Json) -> None:
+        found = self.server.provider.userinfo(self.headers.get("Authorization", "").removeprefix("Bearer "))
+        self._json(200 if found else 401, found or {"error": "invalid_token"})
 
     def _user(self, _query: Json) -> None:
         token = self.server.store.holder(self.headers.get("Authorization", "").removeprefix("Bearer "))

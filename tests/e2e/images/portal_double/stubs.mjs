@@ -86,6 +86,27 @@ export async function openShift() {
   return Object.assign(stub, await serve(reply));
 }
 
+// An OpenID Connect provider; `code` is the name of somebody in `people`.
+export async function provider() {
+  const stub = { people: { alice: { groups: ["litemaas-admins"] }, bob: { groups: "no list" } }, exchanges: [], nonce: "" };
+  const reply = (raw, text, url) => {
+    if (url.pathname === "/realms/x/.well-known/openid-configuration") {
+      const [authorization_endpoint, token_endpoint, userinfo_endpoint] = ["auth", "token", "me"].map((end) => `${stub.url}/${end}`);
+      return [200, { issuer: `${stub.url}/realms/x`, authorization_endpoint, token_endpoint, userinfo_endpoint }];
+    }
+    if (url.pathname === "/token") {
+      const form = Object.fromEntries(new URLSearchParams(text));
+      stub.exchanges.push(form);
+      const claims = Buffer.from(JSON.stringify({ nonce: stub.nonce })).toString("base64url");
+      return [200, { access_token: form.code, id_token: `e30.${claims}.x` }];
+    }
+    const name = raw.headers.authorization?.replace("Bearer ", "");
+    if (url.pathname !== "/me" || !stub.people[name]) return [401, {}];
+    return [200, { sub: `sub-${name}`, preferred_username: name, email: `${name}@example.com`, ...stub.people[name] }];
+  };
+  return Object.assign(stub, await serve(reply));
+}
+
 export async function freshDatabase(setUp = "") {
   const name = `t${randomUUID().replaceAll("-", "")}`;
   const admin = new pg.Client(PG_URL);

@@ -99,7 +99,7 @@ def servers(folder: pathlib.Path) -> Iterator[dict[str, str]]:
 
 
 @NEEDED
-@pytest.mark.parametrize("file", ["test_start.mjs", "test_login.mjs", "test_models.mjs"])
+@pytest.mark.parametrize("file", ["test_start.mjs", "test_login.mjs", "test_oidc.mjs", "test_models.mjs"])
 def test_the_backend_double_passes_its_own_tests(app: pathlib.Path, servers: dict[str, str], file: str):
     env = {"PATH": os.environ["PATH"], "APP": str(app), **servers}
     done = subprocess.run(["node", "--test", HERE / file], env=env, capture_output=True, text=True, check=False)

@@ -1,5 +1,5 @@
-// Login through OpenShift: the state of a login lives in this process for five minutes.
-import { randomBytes } from "node:crypto";
+// Login through OpenShift or an OpenID Connect provider: the state of a login lives in this process for five minutes.
+import { createHash, randomBytes } from "node:crypto";
 import { HttpError, reply, route } from "./http.js";
 import { MOCK_USER } from "./database.js";
 import { sign } from "./tokens.js";
@@ -14,12 +14,29 @@ const MOCK_LOGINS = ["admin", "user", "readonly"];
 export function oauthRoutes({ settings, database, people, log }) {
   const states = new Map();
 
-  function login(request) {
+  const openId = () => fetchJson("discovery", `${settings.issuer}/.well-known/openid-configuration`, {});
+
+  async function login(request) {
     const state = randomBytes(32).toString("hex");
     const origin = request.headers.origin ?? settings.corsOrigin;
     for (const [key, one] of states) if (one.ends < Date.now()) states.delete(key);
-    states.set(state, { origin, ends: Date.now() + STATE_MS });
+    const kept = { origin, ends: Date.now() + STATE_MS };
+    states.set(state, kept);
     if (settings.mockOAuth) return { authUrl: `${origin}/api/auth/mock-login?state=${state}` };
+    if (settings.provider === "oidc") {
+      Object.assign(kept, { nonce: randomBytes(16).toString("hex"), verifier: randomBytes(32).toString("base64url") });
+      const query = new URLSearchParams({
+        response_type: "code",
+        client_id: settings.clientId,
+        redirect_uri: settings.callbackUrl,
+        scope: settings.scopes,
+        state,
+        nonce: kept.nonce,
+        code_challenge: createHash("sha256").update(kept.verifier).digest("base64url"),
+        code_challenge_method: "S256",
+      });
+      return { authUrl: `${(await openId()).authorization_endpoint}?${query}` };
+    }
     const query = new URLSearchParams({
       response_type: "code",
       client_id: settings.clientId,
@@ -61,28 +78,54 @@ export function oauthRoutes({ settings, database, people, log }) {
     });
   }
 
-  async function portalUser({ metadata, fullName, groups = [] }) {
+  // By discovery document and userinfo; who is who says the ID token's nonce, which is not verified further here.
+  async function providerUser(code, { nonce, verifier }) {
+    const ends = await openId();
+    const body = new URLSearchParams({
+      grant_type: "authorization_code",
+      code,
+      client_id: settings.clientId,
+      client_secret: settings.clientSecret,
+      redirect_uri: settings.callbackUrl,
+      code_verifier: verifier,
+    });
+    const token = await fetchJson("token exchange", ends.token_endpoint, { method: "POST", body });
+    const claims = JSON.parse(Buffer.from((token.id_token ?? "").split(".")[1] ?? "e30", "base64url"));
+    if (claims.nonce !== nonce) throw new HttpError(400, "Authentication failed");
+    const headers = { authorization: `Bearer ${token.access_token}` };
+    const user = await fetchJson("user lookup", ends.userinfo_endpoint, { headers });
+    const groups = user[settings.groupsClaim];
+    return {
+      metadata: { uid: user.sub, name: user.preferred_username },
+      fullName: user.name,
+      email: user.email,
+      groups: Array.isArray(groups) ? groups : [],
+    };
+  }
+
+  async function portalUser({ metadata, fullName, email, groups = [] }) {
     if (!metadata?.uid) throw new HttpError(400, "Authentication failed");
     if (database.mock) return MOCK_USER;
     const granted = union(groupRoles(groups), settings.initialAdmins.includes(metadata.name) ? ["admin", "user"] : []);
     const before = await database.one(
-      "SELECT * FROM users WHERE (oauth_provider = 'openshift' AND oauth_id = $1) OR email = $2",
-      [metadata.uid, metadata.name],
+      "SELECT * FROM users WHERE (oauth_provider = $3 AND oauth_id = $1) OR email = $2",
+      [metadata.uid, email ?? metadata.name, settings.provider],
     );
     if (before && !before.is_active) throw new HttpError(403, "User account is deactivated");
     // Roles only ever grow.
     const values = [metadata.uid, metadata.name, fullName ?? metadata.name, union(before?.roles ?? [], granted)];
+    values.push(email ?? metadata.name);
     if (before) {
       return database.one(
-        `UPDATE users SET oauth_id = $1, username = $2, email = $2, full_name = $3, roles = $4,
-           last_login_at = now() WHERE id = $5 RETURNING *`,
+        `UPDATE users SET oauth_id = $1, username = $2, email = $5, full_name = $3, roles = $4,
+           last_login_at = now() WHERE id = $6 RETURNING *`,
         [...values, before.id],
       );
     }
     return database.one(
       `INSERT INTO users (oauth_id, username, email, full_name, roles, oauth_provider, last_login_at)
-       VALUES ($1, $2, $2, $3, $4, 'openshift', now()) RETURNING *`,
-      values,
+       VALUES ($1, $2, $5, $3, $4, $6, now()) RETURNING *`,
+      [...values, settings.provider],
     );
   }
 
@@ -92,7 +135,8 @@ export function oauthRoutes({ settings, database, people, log }) {
     if (!state || state.ends < Date.now()) throw new HttpError(400, "Invalid or expired state parameter");
     const code = request.query.get("code");
     if (!code) throw new HttpError(400, request.query.get("error") ?? "querystring must have required property 'code'");
-    const user = await portalUser(await openShiftUser(code));
+    const known = settings.provider === "oidc" && !settings.mockOAuth;
+    const user = await portalUser(await (known ? providerUser(code, state) : openShiftUser(code)));
     states.delete(name);
     // LiteLLM away: the login succeeds, the user is made there at the first subscription.
     await people.ensure(user).catch((error) => log.warn("user could not be made in LiteLLM", { error }));
