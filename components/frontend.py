@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import kube, openshift, parts, probes, revision, serving, volumes, wiring
-from components.naming import API_ROUTE, PORTAL_ROUTE
+from components import kube, parts, probes, revision, serving, volumes, wiring
+from components.entrance import Entrance, Way
+from components.naming import Door
 from components.wiring import Target
 
 PORT = 8080
@@ -31,14 +32,14 @@ class FrontendArgs:
     image: str
     size: kube.Size
     backend_url: Target[Output[str]]
-    portal_host: str
-    api_host: str
-    tls: openshift.Tls
+    portal: Door
+    api: Door
+    entrance: Entrance
     internal_tls: bool
 
 
 class Frontend(ComponentResource):
-    """The portal's pages; both its Routes pass the same guard."""
+    """The portal's pages; both its entrances pass the same guard."""
 
     service: Output[str]
     revision: Output[str]
@@ -69,17 +70,8 @@ class Frontend(ComponentResource):
             name, scope, "frontend", _TLS_PORT if args.internal_tls else PORT, child, tls=args.internal_tls
         )
         parts.budget(name, scope, "frontend", args.size, child)
-        entered = [
-            openshift.route(
-                f"{name}-{route}",
-                metadata=scope.meta("frontend", route, openshift.annotations(scope, _ROUTE_SECONDS)),
-                host=host,
-                service=service,
-                tls=args.tls,
-                opts=scope.workload(self),
-            )
-            for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host))
-        ]
+        way = Way(service=service, seconds=_ROUTE_SECONDS, scope=scope, component="frontend", parent=self)
+        entered = [args.entrance.open(f"{name}-{door.name}", door, way) for door in (args.portal, args.api)]
         self.service = service.address
         self.edges = [*entered, *wiring.calls("frontend", args)]
         self.revision = revision.of(spec.template)

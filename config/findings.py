@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded
+from components.naming import ROUTE_CERTIFICATE, Guarded
 from components.wiring import Place
-from config import stored
+from config import addresses, stored
 from config.capacity import too_many_connections
 from config.cluster import Json
 from config.names import ADMINS, MANAGER, MANAGER_LABEL, READONLY, STACK_LABEL, USERS, console_link, oauth_client
@@ -26,7 +26,7 @@ _POLICIES = (
     "verification",
 )
 # What `oc` would not find by the kind alone.
-_AMBIGUOUS = {"Cluster": "cluster.postgresql.cnpg.io"}
+_AMBIGUOUS = {"Cluster": "cluster.postgresql.cnpg.io", "Ingress": "ingress.networking.k8s.io"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def planned(
         ("HorizontalPodAutoscaler", f"/apis/autoscaling/v2/namespaces/{space}/horizontalpodautoscalers/"): (
             ("litellm",) if settings.gateway.autoscaling else ()
         ),
-        ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
+        **addresses.objects(settings),
         ("Service", f"/api/v1/namespaces/{space}/services/"): (
             *(["postgres"] if settings.database.mode == "bundled" else []),
             *(*redis, "litellm", "backend", "frontend"),
@@ -109,7 +109,7 @@ def _lockdown(service: Guarded) -> Owned:
 
 
 def _policies(settings: Settings, models: Iterable[Resolved]) -> tuple[str, ...]:
-    urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
+    urls = addresses.of(settings, settings.cluster_domain or "")
     called = [urls.target(url).peer for model in models for url in model.endpoints]
     if settings.database.external:
         called.append(urls.server(settings.database.external.host, settings.database.external.port).peer)
@@ -179,10 +179,9 @@ def _elsewhere(one: Owned) -> str:
             return "choose another namespace or cluster"
 
 
-def foreign_redirects(found: Iterable[tuple[Owned, Json]], namespace: str, domain: str | None) -> list[Problem]:
+def foreign_redirects(found: Iterable[tuple[Owned, Json]], wanted: str) -> list[Problem]:
     """Redirect URIs that somebody else added: the list is a set that no apply of ours ever empties of them."""
     bodies = [body for one, body in found if one.kind == "OAuthClient" and body]
-    wanted = Addresses(namespace=namespace, domain=domain or "").oauth_callback
     problems: list[Problem] = []
     for body in bodies:
         ours = {

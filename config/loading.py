@@ -16,7 +16,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import SecretStr, ValidationError
 
 from components.sources import digest
-from config import capacity, profiles, routing
+from config import addresses, capacity, profiles, routing
 from config.report import NAMESPACE, Problem, explain, summary
 from config.resolved import unresolved
 from config.secrets import SecretSpec
@@ -58,6 +58,7 @@ def load() -> Settings:
     problems += [
         *profiles.contradictions(settings),
         *capacity.contradictions(settings),
+        *addresses.contradictions(settings),
         *unresolved(settings.models, settings.model_serving),
         *routing.contradictions(settings.models),
     ]

@@ -3,15 +3,16 @@
 Runs at preview and at up alike, asks only, and reports everything it finds at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pulumi import RunError, log
 from pydantic import SecretStr
 
-from components.naming import Addresses, Guarded
+from components.naming import Guarded
 from config import (
+    addresses,
     bypass,
     consolelink,
     discovery,
@@ -19,6 +20,7 @@ from config import (
     findings,
     groups,
     model_keys,
+    outside,
     removal,
     rotation,
     stakes,
@@ -33,7 +35,10 @@ from config.settings import Settings
 
 # API group -> (what is missing without it, what to do).
 _APIS = {
-    "route.openshift.io": ("Routes", "this program needs OpenShift; choose another context"),
+    "route.openshift.io": (
+        "Routes",
+        "this program needs OpenShift; choose another context, or write exposure.kind: ingress",
+    ),
     "oauth.openshift.io": (
         "OAuthClients",
         "log-in needs OpenShift's own OAuth server; clusters with an external identity provider have none",
@@ -53,8 +58,8 @@ class Facts:
     """What the cluster knows: its apps domain, which of our Deployments an autoscaler sizes, secrets, keys of
     models by name, the certificate authorities (PEM) that the stack file adds, since they may stand in a ConfigMap,
     the models, and which of their InferenceServices are to be ``guarded``, the Groups to make with their members
-    (None: not ours to say), and whether to make a link in the console's menu. ``notices`` is what the operator should
-    know before saying yes.
+    (None: not ours to say), whether to make a link in the console's menu, and who serves Ingresses, if there are to
+    be any. ``notices`` is what the operator should know before saying yes.
     """
 
     domain: str
@@ -66,6 +71,7 @@ class Facts:
     guarded: tuple[Guarded, ...]
     groups: Mapping[str, groups.Members]
     console_link: bool
+    ingress_controller: str
     notices: Sequence[str]
 
 
@@ -122,11 +128,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         elsewhere = list(zip(others, pool.map(cluster.read, others.values()), strict=True))
         allowed = list(zip(rights, pool.map(cluster.allowed, *zip(*rights, strict=True)), strict=True))
     domain, problems = _domain(settings, ingress.result().get("spec", {}).get("domain"))
-    missing = {group: text for group, text in _APIS.items() if group not in apis}
-    if settings.database.mode != "operator":
-        missing.pop("postgresql.cnpg.io", None)
-    if not settings.access.manage_groups:
-        missing.pop("user.openshift.io", None)
+    missing = _missing(settings, apis)
     problems += [
         Problem(where=f"cluster API {group}", what=f"is not served by {cluster.server}; {what} cannot be made; {cure}")
         for group, (what, cure) in missing.items()
@@ -139,7 +141,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         *_denied([one for one in allowed if link.made or one[0] not in consolelink.RIGHTS], missing),
         *consolelink.unserved(settings.exposure.console_link, apis, cluster.server),
         *findings.foreign([one for one in found if not {one[0].kind, one[0].name} & left], stack),
-        *findings.foreign_redirects(found, settings.namespace, domain),
+        # Without a domain, of which there is a problem already, it is not known what is wanted.
+        *(findings.foreign_redirects(found, addresses.of(settings, domain).oauth_callback) if domain else []),
         *stored.left_behind(settings, stack, elsewhere),
     ]
     claims = stored.live_claims(_live(found, "PersistentVolumeClaim"), _live(found, "Cluster"))
@@ -158,10 +161,10 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     secrets, unusable = rotation.examine(settings, held, record.result())
     keys, unknown = model_keys.examine(settings, model_secrets)
     problems += [*unusable, *unknown]
+    entered = outside.examine(settings, cluster, apis, domain)
+    problems += entered.problems
     if not domain:
         return None, problems
-    hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
-    problems += tls_findings.served(settings, cluster, apis, hosts)
     return Facts(
         domain=domain,
         autoscaled=findings.autoscaled(scalers.result()),
@@ -172,13 +175,25 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         guarded=guarded,
         groups=roles.made,
         console_link=link.made,
+        ingress_controller=entered.controller,
         notices=[
             *findings.scaler_ends(settings, scalers.result(), stack),
             *roles.notices,
             *link.notices,
+            *entered.notices,
             *_told(settings, offered),
         ],
     ), problems
+
+
+def _missing(settings: Settings, apis: Collection[str]) -> dict[str, tuple[str, str]]:
+    """The APIs that the settings need and the cluster does not serve."""
+    needless = {
+        "postgresql.cnpg.io": settings.database.mode != "operator",
+        "route.openshift.io": settings.exposure.kind == "ingress",
+        "user.openshift.io": not settings.access.manage_groups,
+    }
+    return {group: text for group, text in _APIS.items() if group not in apis and not needless.get(group)}
 
 
 def _told(settings: Settings, offered: discovery.Discovery) -> tuple[str, ...]:
