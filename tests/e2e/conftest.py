@@ -59,6 +59,7 @@ ORDER = (
     "test_database_failures",
     "test_wrong_settings",
     "test_rotation",
+    "test_ingress",
     "test_tls",
 )
 measured: list[str] = []

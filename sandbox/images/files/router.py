@@ -191,7 +191,7 @@ def from_ingress(ingress: Object, controllers: dict[str, str]) -> list[Object]:
             and not secrets[host]
             and told.get("route.openshift.io/termination") != "edge"
         )
-        tls = {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
+        tls: Object = {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
         if secrets.get(host):
             tls["externalCertificate"] = {"name": secrets[host]}
         for number, path in enumerate(rule["http"]["paths"]):
