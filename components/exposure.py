@@ -57,16 +57,16 @@ class Exposure(ComponentResource):
 
     certificate: Output[str]
     revision: Output[str]
-    entrance: Entrance
 
     def __init__(self, name: str, args: ExposureArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Exposure", name, None, opts)
         own = _usable(name, args, self) if args.certificate else None
         if args.ingress:
-            self.entrance = Ingresses(kind=args.ingress, guard=args.guard, certificate=own)
+            entrance: Entrance = Ingresses(kind=args.ingress, guard=args.guard, certificate=own)
         else:
             tls = openshift.Tls(termination=args.termination, certificate=own)
-            self.entrance = Routes(tls=tls, guard=args.guard)
+            entrance = Routes(tls=tls, guard=args.guard)
+        self.entrance = entrance
         self.certificate = own or Output.from_input("")
         # Not of the certificate: its renewal changes nothing that could be tried in vain.
         self.revision = revision.of(args.doors, args.guard, args.ingress)
