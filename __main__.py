@@ -24,7 +24,7 @@ from components.keycheck import KeyCheck, KeyCheckArgs
 from components.kube import Scope
 from components.lockdown import Lockdown, LockdownArgs
 from components.models import Models, ModelsArgs
-from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE, Addresses
+from components.naming import API_ROUTE, GATEWAY_ROUTE, KUBERNETES, PORTAL_ROUTE
 from components.oauth import OAuthPrerequisites, OAuthPrerequisitesArgs
 from components.quota import Quota, QuotaArgs
 from components.rolecheck import RoleCheck, RoleCheckArgs
@@ -32,7 +32,7 @@ from components.server import Names
 from components.sources import Sources, SourcesArgs
 from components.verification import Verification, VerificationArgs
 from components.wiring import Place
-from config import arguments, footprint, load, routing
+from config import addresses, arguments, footprint, load, routing
 from config.loading import secret_outputs
 from config.names import ELEVATED, console_link, identity
 from config.preflight import prepare
@@ -45,7 +45,9 @@ gc.freeze()
 stack = pulumi.get_stack()
 settings = load()
 facts, cluster = prepare(settings, stack)
-urls = Addresses(namespace=settings.namespace, domain=facts.domain)
+urls = addresses.of(settings, facts.domain)
+doors = addresses.doors(settings, urls)
+ingress = arguments.ingress(settings, facts.ingress_controller)
 sizes = arguments.sizes(settings)
 job_size = arguments.size(JOB)
 images, access, storage, protect = settings.images.pulled(), settings.access, settings.storage, settings.protect_data
@@ -113,8 +115,10 @@ exposure = Exposure(
     "exposure",
     ExposureArgs(
         scope=scope,
+        doors=list(doors.values()),
+        guard=arguments.guard(settings),
+        ingress=ingress,
         termination=settings.exposure.tls.termination,
-        hosts=urls.hosts,
         certificate=arguments.route_certificate(settings),
     ),
     ours,
@@ -177,8 +181,8 @@ gateway = Gateway(
         image=images.litellm,
         size=sizes["litellm"],
         tuning=arguments.tuning(settings),
-        host=urls.host(GATEWAY_ROUTE),
-        tls=exposure.tls,
+        door=doors[GATEWAY_ROUTE],
+        entrance=exposure.entrance,
         internal_tls=settings.tls.internal,
         database=database,
         database_identity=database.gateway_identity,
@@ -286,9 +290,9 @@ frontend = Frontend(
         backend_url=backend.url,
         backends=backend.addresses,
         gateway_url=urls.gateway,
-        portal_host=urls.host(PORTAL_ROUTE),
-        api_host=urls.host(API_ROUTE),
-        tls=exposure.tls,
+        portal=doors[PORTAL_ROUTE],
+        api=doors[API_ROUTE],
+        entrance=exposure.entrance,
         internal_tls=settings.tls.internal,
     ),
     ours,
@@ -303,7 +307,7 @@ verification = Verification(
         trust=foundation.trust,
         tiers=tiers,
         # Not the whole of `oauth`: the members of groups are none of its business.
-        revisions=[oauth.revision, *(tier.revision for tier in tiers)],
+        revisions=[oauth.revision, exposure.revision, *(tier.revision for tier in tiers)],
         declarations=models.declarations,
         portal_url=urls.target(urls.portal),
         api_url=urls.target(urls.api),
@@ -343,6 +347,7 @@ Isolation(
             *(edge for tier in callers for edge in tier.edges),
             *(target.called_by(Place.MONITORING) for target in watched),
         ],
+        ingress=ingress,
     ),
     ours,
 )

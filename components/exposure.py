@@ -1,4 +1,4 @@
-"""Exposure tier: the certificate of the Routes, and the router's right to read it."""
+"""Exposure tier: how entrances are made, their certificate, and the router's right to read it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import kube, openshift
-from components.naming import ROUTE_CERTIFICATE
+from components import kube, openshift, revision
+from components.entrance import Entrance, Guard, Ingresses, IngressKind, Routes
+from components.naming import ROUTE_CERTIFICATE, Door
 
 # The only reader; it reads no other Secret of the namespace.
 _ROUTER = ("router", "openshift-ingress")
@@ -38,25 +39,46 @@ class Issued:
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureArgs:
-    """``hosts`` of the Routes; ``certificate`` None stands for the router's own."""
+    """``doors`` are all that are opened.
+
+    ``ingress`` None stands for Routes, ``certificate`` None for the router's own.
+    """
 
     scope: kube.Scope
+    doors: Sequence[Door]
+    guard: Guard
+    ingress: IngressKind | None
     termination: str
-    hosts: Sequence[str]
     certificate: Given | Kept | Issued | None
 
 
 class Exposure(ComponentResource):
-    """How Routes speak TLS (``tls``); ``certificate`` names a Secret, or none."""
+    """By ``entrance`` tiers are reached from outside; ``certificate`` names a Secret, or none."""
 
     certificate: Output[str]
+    revision: Output[str]
 
     def __init__(self, name: str, args: ExposureArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("litemaas:index:Exposure", name, None, opts)
-        own = _readable(name, args, self) if args.certificate else None
-        self.tls = openshift.Tls(termination=args.termination, certificate=own)
+        own = _usable(name, args, self) if args.certificate else None
+        if args.ingress:
+            entrance: Entrance = Ingresses(kind=args.ingress, guard=args.guard, certificate=own)
+        else:
+            tls = openshift.Tls(termination=args.termination, certificate=own)
+            entrance = Routes(tls=tls, guard=args.guard)
+        self.entrance = entrance
         self.certificate = own or Output.from_input("")
-        self.register_outputs({"certificate": self.certificate})
+        # Not of the certificate: its renewal changes nothing that could be tried in vain.
+        self.revision = revision.of(args.doors, args.guard, args.ingress)
+        self.register_outputs({"certificate": self.certificate, "revision": self.revision})
+
+
+def _usable(name: str, args: ExposureArgs, parent: Resource) -> Output[str]:
+    """The name of the Secret, once it is there: the controller of Ingresses may read every one."""
+    if args.ingress is None:
+        return _readable(name, args, parent)
+    secret, *made = _secret(name, args, parent)
+    return Output.all(secret, *made).apply(lambda found: str(found[0]))
 
 
 def _readable(name: str, args: ExposureArgs, parent: Resource) -> Output[str]:
@@ -102,7 +124,7 @@ def _secret(name: str, args: ExposureArgs, parent: Resource) -> list[Input[str]]
                 metadata=args.scope.meta("exposure", ROUTE_CERTIFICATE, args.scope.awaited() | openshift.READY),
                 secret=ROUTE_CERTIFICATE,
                 labels=args.scope.marks("exposure"),
-                hosts=args.hosts,
+                hosts=[door.host for door in args.doors],
                 issuer={"group": "cert-manager.io", "kind": kind, "name": issuer},
                 opts=args.scope.workload(parent),
             )

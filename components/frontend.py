@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, ResourceOptions
 
-from components import affinity, kube, openshift, parts, probes, revision, serving, sizes, volumes, wiring
-from components.naming import API_ROUTE, PORTAL_ROUTE
+from components import affinity, kube, parts, probes, revision, serving, sizes, volumes, wiring
+from components.entrance import Entrance, Way
+from components.naming import Door
 from components.wiring import Target
 
 PORT = 8080
@@ -37,15 +38,15 @@ class FrontendArgs:
     size: kube.Size
     backend_url: Target[Output[str]]
     gateway_url: str
-    portal_host: str
-    api_host: str
-    tls: openshift.Tls
+    portal: Door
+    api: Door
+    entrance: Entrance
     internal_tls: bool
     backends: Sequence[Input[str]] = ()
 
 
 class Frontend(ComponentResource):
-    """The portal's pages; both its Routes pass the same guard."""
+    """The portal's pages; both its entrances pass the same guard."""
 
     service: Output[str]
     revision: Output[str]
@@ -81,17 +82,8 @@ class Frontend(ComponentResource):
         parts.budget(name, scope, "frontend", args.size, child)
         scaled = scope.meta("frontend", "frontend", kube.HEAL)
         sizes.autoscaler(name, scaled, nginx.metadata.name, args.size, child)
-        entered = [
-            openshift.route(
-                f"{name}-{route}",
-                metadata=scope.meta("frontend", route, openshift.annotations(scope, _ROUTE_SECONDS)),
-                host=host,
-                service=service,
-                tls=args.tls,
-                opts=scope.workload(self),
-            )
-            for route, host in ((PORTAL_ROUTE, args.portal_host), (API_ROUTE, args.api_host))
-        ]
+        way = Way(service=service, seconds=_ROUTE_SECONDS, scope=scope, component="frontend", parent=self)
+        entered = [args.entrance.open(f"{name}-{door.name}", door, way) for door in (args.portal, args.api)]
         self.service = service.address
         self.edges = [*entered, *wiring.calls("frontend", args)]
         self.revision = revision.of(spec.template)

@@ -1,4 +1,4 @@
-"""Gateway tier: the LiteLLM proxy, its schema migration, Service and Route."""
+"""Gateway tier: the LiteLLM proxy, its schema migration, Service and entrance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,10 @@ from typing import Any
 import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 
-from components import jobs, kube, openshift, parts, probes, revision, serving, sizes, trust, volumes, wiring
+from components import jobs, kube, parts, probes, revision, serving, sizes, trust, volumes, wiring
+from components.entrance import Entrance, Way
 from components.gateway_config import DRAIN_SECONDS, Tuning
-from components.naming import GATEWAY_ROUTE
+from components.naming import Door
 from components.wiring import Pods, Target
 
 PORT = 4000
@@ -33,8 +34,8 @@ class GatewayArgs:
     image: str
     size: kube.Size
     tuning: Tuning
-    host: str
-    tls: openshift.Tls
+    door: Door
+    entrance: Entrance
     internal_tls: bool
     database: Resource
     database_identity: Input[str]
@@ -52,7 +53,7 @@ class GatewayArgs:
 
 
 class Gateway(ComponentResource):
-    """LiteLLM, migrated before it is rolled out, behind its public Route."""
+    """LiteLLM, migrated before it is rolled out, behind its public entrance."""
 
     service: Output[str]
     internal_url: Target[Output[str]]
@@ -94,14 +95,9 @@ class Gateway(ComponentResource):
         parts.budget(name, scope, "litellm", args.size, child)
         scaled = scope.meta("litellm", "litellm", kube.HEAL)
         sizes.autoscaler(name, scaled, proxy.metadata.name, args.size, child)
-        entered = openshift.route(
-            f"{name}-route",
-            metadata=scope.meta("litellm", GATEWAY_ROUTE, openshift.annotations(scope, args.tuning.route_seconds)),
-            host=args.host,
-            service=service,
-            tls=args.tls,
-            opts=scope.workload(self),
-        )
+        seconds = args.tuning.route_seconds
+        way = Way(service=service, seconds=seconds, scope=scope, component="litellm", parent=self)
+        entered = args.entrance.open(f"{name}-route", args.door, way)
         self.service = service.address
         url = Output.format("http://{0}:{1}", self.service, PORT)
         if args.internal_tls:

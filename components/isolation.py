@@ -13,14 +13,11 @@ import pulumi_kubernetes as k8s
 from pulumi import ComponentResource, Output, Resource, ResourceOptions
 
 from components import kube
+from components.entrance import ROUTERS, IngressKind, doorkeepers
 from components.wiring import Edge, Instances, Namespace, Peer, Place, Pods
 
 _NAME = "kubernetes.io/metadata.name"
 _INSTANCE = "app.kubernetes.io/instance"
-# OpenShift labels so the namespaces of its routers, and one that stands for its nodes: on some platforms
-# routers run on the nodes' own network, where no namespace of theirs is seen.
-_ROUTERS = "policy-group.network.openshift.io/ingress"
-_HOST_NETWORK = "policy-group.network.openshift.io/host-network"
 # OpenShift's DNS listens on 5353 behind its Service, others on 53 and in kube-system.
 _DNS_NAMESPACES, _DNS_PORTS = ("openshift-dns", "kube-system"), (53, 5353)
 # CloudNativePG's own labels: of the pods of a Cluster, and of its operator, wherever that runs.
@@ -35,11 +32,15 @@ _API_PORTS = (443, 6443)
 
 @dataclass(frozen=True, kw_only=True)
 class IsolationArgs:
-    """``edges`` of all tiers; ``home`` is the namespace itself, with which the policies go."""
+    """``edges`` of all tiers; ``home`` is the namespace itself, with which the policies go.
+
+    ``ingress`` says who comes in from outside; None stands for OpenShift's routers.
+    """
 
     scope: kube.Scope
     home: Resource
     edges: Sequence[Edge]
+    ingress: IngressKind | None = None
 
 
 class Isolation(ComponentResource):
@@ -56,7 +57,7 @@ class Isolation(ComponentResource):
         for component, peer in sorted(_insiders(args.edges).items()):
             into = [edge for edge in args.edges if edge.target == peer]
             out = [edge for edge in args.edges if edge.source == peer]
-            specs[component] = _policy(pods(args.scope, peer), _ingress(args.scope, into), _egress(args.scope, out))
+            specs[component] = _policy(pods(args.scope, peer), _ingress(args, into), _egress(args, out))
         for component, spec in specs.items():
             k8s.networking.v1.NetworkPolicy(
                 f"{name}-{component}",
@@ -90,11 +91,11 @@ def _policy(
     )
 
 
-def _ingress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.NetworkPolicyIngressRuleArgs]:
+def _ingress(args: IsolationArgs, edges: Sequence[Edge]) -> list[k8s.networking.v1.NetworkPolicyIngressRuleArgs]:
     rules: list[k8s.networking.v1.NetworkPolicyIngressRuleArgs] = []
     for edge in dict.fromkeys(edges):
         if edge.source is Place.ROUTER:
-            peers = [_namespaces(_ROUTERS, ""), _namespaces(_HOST_NETWORK, "")]
+            peers = doorkeepers(args.ingress)
         elif edge.source is Place.OPERATOR:
             peers = [
                 k8s.networking.v1.NetworkPolicyPeerArgs(
@@ -105,12 +106,12 @@ def _ingress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1
         elif edge.source is Place.MONITORING:
             peers = [_namespaces(_NAME, name, PROMETHEUS) for name in MONITORING]
         else:
-            peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(scope, edge.source))]
+            peers = [k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(args.scope, edge.source))]
         rules.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=peers, ports=_tcp(edge.port)))
     return rules
 
 
-def _egress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.NetworkPolicyEgressRuleArgs]:
+def _egress(args: IsolationArgs, edges: Sequence[Edge]) -> list[k8s.networking.v1.NetworkPolicyEgressRuleArgs]:
     rule = k8s.networking.v1.NetworkPolicyEgressRuleArgs
     rules: list[k8s.networking.v1.NetworkPolicyEgressRuleArgs] = []
     for edge in dict.fromkeys(edges):
@@ -120,7 +121,10 @@ def _egress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.
             case Place.ROUTER:
                 # A public name leads, by platform, to the routers' pods, which listen where their owner
                 # wants, or to a node or load balancer, whose address nobody knows at preview.
-                rules.append(rule(to=[_namespaces(_ROUTERS, "")]))
+                # OpenShift's log-in page is at its routers, also where portal and gateway are at others.
+                rules.append(rule(to=[_namespaces(ROUTERS, "")]))
+                if args.ingress and args.ingress.namespace:
+                    rules.append(rule(to=doorkeepers(args.ingress)))
                 rules.append(rule(to=_any_address(), ports=_tcp(edge.port)))
             case Place.API_SERVER:
                 # It runs on the network of nodes, at addresses that are not known at preview.
@@ -129,7 +133,7 @@ def _egress(scope: kube.Scope, edges: Sequence[Edge]) -> list[k8s.networking.v1.
                 # A policy knows no names, and the addresses behind one change.
                 rules.append(rule(to=_any_address(), ports=_tcp(edge.port)))
             case Pods() | Instances() | Place.NEIGHBOURS | Place.OPERATOR | Place.MONITORING:
-                peer = k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(scope, edge.target))
+                peer = k8s.networking.v1.NetworkPolicyPeerArgs(pod_selector=pods(args.scope, edge.target))
                 rules.append(rule(to=[peer], ports=_tcp(edge.port)))
     # Everything is called by name.
     return [*rules, _dns()] if rules else []

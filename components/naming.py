@@ -1,10 +1,12 @@
-"""Addresses of an installation, computed once from namespace and domain.
+"""Addresses of an installation, computed once from namespace and domain, or names of its own.
 
 OpenShift itself would name a Route's host this way, so all URLs are known at
 preview, before anything exists.
 """
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -24,6 +26,11 @@ def backends(count: int) -> tuple[str, ...]:
     return ("backend",) if count == 1 else tuple(f"backend-{number}" for number in range(1, count + 1))
 
 
+def slug(path: str) -> str:
+    """``path`` of a URL as a part of an object's name."""
+    return re.sub(r"[^a-z0-9]+", "-", path).strip("-")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
     """An InferenceService in another namespace, to which only the gateway of ``home`` is let."""
@@ -39,15 +46,38 @@ class Guarded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Door:
+    """What is reached at ``host``: ``paths`` and what is below them, or all if there are none.
+
+    ``name`` is that of the Ingress, or the Route; with paths, there is a Route for each.
+    """
+
+    name: str
+    host: str
+    paths: Sequence[str] = ()
+
+    @property
+    def routes(self) -> dict[str, str | None]:
+        """The paths by the names of their Routes; None stands for the whole host."""
+        if not self.paths:
+            return {self.name: None}
+        return {f"{self.name}-{slug(path)}": path for path in self.paths}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Public addresses of one installation. ``domain`` is the cluster's apps domain."""
+    """Public addresses of one installation. ``domain`` is the cluster's apps domain.
+
+    ``named`` are hosts of its own, by their Routes; all others lie below ``domain``.
+    """
 
     namespace: str
     domain: str
+    named: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def host(self, route: str) -> str:
         """The host of ``route``, without scheme."""
-        return f"{route}-{self.namespace}.{self.domain}"
+        return self.named.get(route) or f"{route}-{self.namespace}.{self.domain}"
 
     @property
     def hosts(self) -> list[str]:
@@ -90,7 +120,7 @@ class Addresses:
     def server(self, host: str, port: int) -> Target[str]:
         """``host``, with who answers there on ``port``."""
         name = host.rstrip(".")
-        if name.endswith(f".{self.domain}"):
+        if name.endswith(f".{self.domain}") or name in self.hosts:
             return Target(address=host, peer=Place.ROUTER, port=port)
         namespace = self._namespace(name)
         if namespace is None:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import pulumi_kubernetes as k8s
 from pulumi import CustomResource, Input, Output, ResourceOptions
 
-from components.kube import Scope
-from components.wiring import Edge, Place, Target
+from components.wiring import Target
 
 # What an operator makes is there when the operator says so.
 READY = {"pulumi.com/waitFor": "condition=Ready"}
 # Until a router has admitted it a Route is a wish: another one may hold the host already.
-_ADMITTED = 'jsonpath={.status.ingress[0].conditions[?(@.type=="Admitted")].status}=True'
+ADMITTED = 'jsonpath={.status.ingress[0].conditions[?(@.type=="Admitted")].status}=True'
 # The portal asks for these two; without the restriction anybody could ask this
 # client, which never prompts, for user:full (openshift-apis.md section 3.3).
 PORTAL_SCOPES = ("user:info", "user:check-access")
@@ -55,15 +54,6 @@ class Manifest(CustomResource):
         super().__init__(f"kubernetes:{api_version}:{kind}", name, props, opts)
 
 
-def annotations(scope: Scope, timeout_seconds: int) -> dict[str, str]:
-    """Annotations of a Route: the router's time-out for one answer, and that `up` waits for the router."""
-    return {
-        **scope.awaited(heal=True),
-        "haproxy.router.openshift.io/timeout": f"{timeout_seconds}s",
-        "pulumi.com/waitFor": _ADMITTED,
-    }
-
-
 def route(
     name: str,
     *,
@@ -72,10 +62,12 @@ def route(
     service: Target[Output[str]],
     tls: Tls,
     opts: ResourceOptions,
-) -> Edge:
-    """A Route that redirects plain HTTP to TLS; by it the router calls ``service``."""
+    path: str | None = None,
+) -> None:
+    """A Route that redirects plain HTTP to TLS; ``path`` and what is below it, or the whole host."""
     spec = {
         "host": host,
+        **({"path": path} if path else {}),
         "to": {"kind": "Service", "name": service.address, "weight": 100},
         "port": {"targetPort": "main"},
         "tls": tls.spec(),
@@ -84,7 +76,6 @@ def route(
     Manifest(
         name, api_version="route.openshift.io/v1", kind="Route", metadata=metadata, fields={"spec": spec}, opts=opts
     )
-    return service.called_by(Place.ROUTER)
 
 
 def oauth_client(

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from components.backend import Claims, NewUsers
 from components.cnpg import Operated
 from components.credentials import Credential
+from components.entrance import Guard, IngressKind
 from components.exposure import Given, Issued, Kept
 from components.external import External
 from components.gateway_config import Tuning
@@ -26,7 +27,7 @@ from config import routing
 from config.loading import secret_text, usable
 from config.names import LOGIN_ACCOUNT, oauth_client
 from config.placement import TIERS, PodPlacement
-from config.profiles import PROFILES, Sizing, admin_ui, instances, sizing
+from config.profiles import PROFILES, Sizing, admin_ui, hsts_seconds, instances, sizing
 from config.resolved import Resolved
 from config.settings import Settings
 
@@ -120,6 +121,31 @@ def route_certificate(settings: Settings) -> Given | Kept | Issued | None:
     if wanted.secret:
         return Kept(secret=wanted.secret)
     return Given(certificate=wanted.crt or "", key=secret_text(wanted.key))
+
+
+def guard(settings: Settings) -> Guard:
+    """Who may come in from outside, and how often."""
+    wanted = settings.exposure
+    return Guard(
+        allow_from=wanted.allow_from,
+        connections=wanted.rate_limit.connections,
+        requests_per_second=wanted.rate_limit.requests_per_second,
+        hsts_seconds=hsts_seconds(settings),
+    )
+
+
+def ingress(settings: Settings, controller: str) -> IngressKind | None:
+    """Whose Ingresses are made; None for Routes. ``controller`` is what the IngressClass names."""
+    wanted = settings.exposure.ingress
+    if wanted is None:
+        return None
+    return IngressKind(
+        class_name=wanted.class_name,
+        controller=controller,
+        namespace=wanted.controller_namespace,
+        labels=wanted.controller_labels,
+        annotations=wanted.annotations,
+    )
 
 
 def generated(settings: Settings) -> list[Credential]:

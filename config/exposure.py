@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 
 from config import certificates
 from config.consolelink import ConsoleLink
+from config.entrance import OPEN_PATHS, Hosts, Ingress, Networks, Paths, RateLimit
 from config.entry import Entry
 from config.types import ObjectName
 
@@ -69,7 +70,7 @@ class Certificate(Entry):
 
 
 class ExposureTls(Entry):
-    """TLS of the three Routes."""
+    """TLS of the entrances."""
 
     termination: Literal["edge", "reencrypt"] = Field(
         default="edge",
@@ -77,14 +78,58 @@ class ExposureTls(Entry):
     )
     certificate: Certificate | None = Field(
         default=None,
-        description="A certificate of one's own. It is handed over by the Routes' externalCertificate, which OpenShift has since 4.16, behind the feature gate RouteExternalCertificate until 4.19. Default: the router's own, which is good for every host of the cluster's domain.",
+        description="A certificate of one's own. It is handed over by the Routes' externalCertificate, which OpenShift has since 4.16, behind the feature gate RouteExternalCertificate until 4.19, or by the Ingresses' secretName. Default: the router's own, which is good for every host of the cluster's domain, or the Ingress controller's.",
     )
 
 
 class Exposure(Entry):
     """How portal, gateway and API are seen from outside."""
 
-    tls: ExposureTls = Field(default=ExposureTls(), description="TLS of the three Routes.")
+    kind: Literal["route", "ingress"] = Field(
+        default="route",
+        description="Routes of OpenShift, or Ingresses of Kubernetes, for which exposure.ingress says whose. Default: route.",
+    )
+    ingress: Ingress | None = Field(
+        default=None, description="Whose Ingresses, where kind is ingress. Default: none, there are Routes."
+    )
+    hosts: Hosts = Field(default=Hosts(), description="Host names of one's own.")
+    tls: ExposureTls = Field(default=ExposureTls(), description="TLS of the entrances.")
+    hsts_max_age_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        le=63072000,
+        description="For so long browsers insist on TLS and a valid certificate for these hosts, subdomains not included (Strict-Transport-Security). Default: 31536000, a year, in production; no header in demo, where people may have to click a self-signed certificate away, which it forbids. 0 makes browsers forget it: write that before a host goes back to such a certificate.",
+        examples=[31536000],
+    )
+    allow_from: Networks = Field(
+        default=[],
+        description="Networks that may come in, as the router sees their addresses. Default: everybody. Portal and verification call the gateway through the same entrance: the addresses with which pods reach the router have to be among them, or up fails.",
+        examples=[["10.0.0.0/8", "192.0.2.0/24"]],
+    )
+    rate_limit: RateLimit = Field(
+        default=RateLimit(), description="Limits for each source address; people behind one address share it."
+    )
+    gateway_paths: Paths | None = Field(
+        default=None,
+        description=f"What of the gateway is open to the outside while gateway.adminUi is hidden: these paths and what is below them, and what portal and verification call themselves (/health, /key, /model, /team, /user; each asks for a key but /health/readiness and /health/liveliness). All else, LiteLLM's web page and its log-in first of all, is not there from outside. Default: {', '.join(OPEN_PATHS)} where adminUi is hidden, everything where it is exposed.",
+        examples=[["/v1", "/rerank"]],
+    )
     console_link: ConsoleLink = Field(
         default=ConsoleLink(), description="The portal in the application menu of OpenShift's console."
     )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.kind == "ingress" and self.ingress is None:
+            msg = "has kind ingress and no ingress; no controller would serve it; write ingress.className too"
+            raise ValueError(msg)
+        if self.kind == "route" and self.ingress is not None:
+            msg = "has ingress while kind is route; it would do nothing; write kind: ingress, or remove it"
+            raise ValueError(msg)
+        if self.kind == "ingress" and self.tls.termination != "edge":
+            msg = (
+                "has tls.termination reencrypt and kind ingress; Kubernetes has no word for it, and controllers would "
+                "not verify the pods; write termination: edge, or kind: route"
+            )
+            raise ValueError(msg)
+        return self

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from components.naming import ROUTE_CERTIFICATE, Addresses, Guarded, backends
+from components.naming import ROUTE_CERTIFICATE, Guarded, backends
 from components.quota import NAME as QUOTA
 from components.wiring import Place
-from config import stored
+from config import addresses, stored
 from config.cluster import Json
 from config.names import (
     ADMINS,
@@ -37,7 +37,7 @@ _POLICIES = (
     "verification",
 )
 # What `oc` would not find by the kind alone.
-_AMBIGUOUS = {"Cluster": "cluster.postgresql.cnpg.io"}
+_AMBIGUOUS = {"Cluster": "cluster.postgresql.cnpg.io", "Ingress": "ingress.networking.k8s.io"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def planned(
             tuple(settings.scaled)
         ),
         **_quotas(settings),
-        ("Route", f"/apis/route.openshift.io/v1/namespaces/{space}/routes/"): ("litemaas", "litellm", "litemaas-api"),
+        **addresses.objects(settings),
         ("ServiceAccount", f"/api/v1/namespaces/{space}/serviceaccounts/"): (
             (LOGIN_ACCOUNT,) if settings.access.mode == "serviceAccount" else ()
         ),
@@ -136,7 +136,7 @@ def _lockdown(service: Guarded) -> Owned:
 
 
 def _policies(settings: Settings, models: Iterable[Resolved]) -> tuple[str, ...]:
-    urls = Addresses(namespace=settings.namespace, domain=settings.cluster_domain or "")
+    urls = addresses.of(settings, settings.cluster_domain or "")
     called = [urls.target(url).peer for model in models for url in model.endpoints]
     if settings.database.external:
         called.append(urls.server(settings.database.external.host, settings.database.external.port).peer)
@@ -206,10 +206,9 @@ def _elsewhere(one: Owned) -> str:
             return "choose another namespace or cluster"
 
 
-def foreign_redirects(found: Iterable[tuple[Owned, Json]], namespace: str, domain: str | None) -> list[Problem]:
+def foreign_redirects(found: Iterable[tuple[Owned, Json]], wanted: str) -> list[Problem]:
     """Redirect URIs that somebody else added: the list is a set that no apply of ours ever empties of them."""
     bodies = [body for one, body in found if one.kind == "OAuthClient" and body]
-    wanted = Addresses(namespace=namespace, domain=domain or "").oauth_callback
     problems: list[Problem] = []
     for body in bodies:
         ours = {

@@ -16,7 +16,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import SecretStr, ValidationError
 
 from components.sources import digest
-from config import capacity, footprint, images, login_findings, placement, profiles, routing
+from config import addresses, capacity, footprint, images, login_findings, placement, profiles, routing
 from config.report import NAMESPACE, Problem, explain, summary
 from config.resolved import unresolved
 from config.secrets import SecretSpec
@@ -62,6 +62,7 @@ def load() -> Settings:
         *images.contradictions(settings),
         *footprint.too_small(settings),
         *login_findings.contradictions(settings),
+        *addresses.contradictions(settings),
         *unresolved(settings.models, settings.model_serving),
         *routing.contradictions(settings.models),
     ]

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pulumi import RunError, log
 from pydantic import SecretStr
 
-from components.naming import Addresses, Guarded
+from components.naming import Guarded
 from config import (
+    addresses,
     bypass,
     consolelink,
     discovery,
@@ -21,6 +22,7 @@ from config import (
     images,
     login_findings,
     model_keys,
+    outside,
     placement,
     removal,
     rotation,
@@ -37,7 +39,10 @@ from config.settings import Settings
 
 # API group -> (what is missing without it, what to do).
 _APIS = {
-    "route.openshift.io": ("Routes", "this program needs OpenShift; choose another context"),
+    "route.openshift.io": (
+        "Routes",
+        "this program needs OpenShift; choose another context, or write exposure.kind: ingress",
+    ),
     "oauth.openshift.io": (
         "OAuthClients",
         "log-in needs OpenShift's own OAuth server; where another provider logs people in, write access.mode: oidc",
@@ -64,8 +69,8 @@ class Facts:
     """What the cluster knows: its apps domain, the ``issuer`` of log-ins, which of our Deployments an autoscaler
     sizes, secrets, keys of models by name, the certificate authorities (PEM) that the stack file adds, since they may
     stand in a ConfigMap, the models, and which of their InferenceServices are to be ``guarded``, the Groups to make
-    with their members (None: not ours to say), and whether to make a link in the console's menu. ``notices`` is what
-    the operator should know before saying yes, ``told`` what may be of use.
+    with their members (None: not ours to say), whether to make a link in the console's menu, and who serves Ingresses,
+    if there are to be any. ``notices`` is what the operator should know before saying yes, ``told`` what may be of use.
     """
 
     domain: str
@@ -78,6 +83,7 @@ class Facts:
     guarded: tuple[Guarded, ...]
     groups: Mapping[str, groups.Members]
     console_link: bool
+    ingress_controller: str
     notices: Sequence[str]
     told: Sequence[str]
 
@@ -153,7 +159,8 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         *_denied([one for one in allowed if link.made or one[0] not in consolelink.RIGHTS], missing),
         *consolelink.unserved(settings.exposure.console_link, apis, cluster.server),
         *findings.foreign([one for one in found if not {one[0].kind, one[0].name} & left], stack),
-        *findings.foreign_redirects(found, settings.namespace, domain),
+        # Without a domain, of which there is a problem already, it is not known what is wanted.
+        *(findings.foreign_redirects(found, addresses.of(settings, domain).oauth_callback) if domain else []),
         *login_findings.foreign_redirects(settings, _live(found, "ServiceAccount")),
         *away,
         *stored.left_behind(settings, stack, elsewhere),
@@ -177,10 +184,10 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     secrets, unusable = rotation.examine(settings, held, record.result())
     keys, unknown = model_keys.examine(settings, model_secrets)
     problems += [*unusable, *unknown]
+    entered = outside.examine(settings, cluster, apis, domain)
+    problems += entered.problems
     if not domain:
         return None, problems
-    hosts = Addresses(namespace=settings.namespace, domain=domain).hosts
-    problems += tls_findings.served(settings, cluster, apis, hosts)
     login = login_findings.login(settings, domain, metadata.result())
     return Facts(
         domain=domain,
@@ -193,11 +200,13 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         guarded=guarded,
         groups=roles.made,
         console_link=link.made,
+        ingress_controller=entered.controller,
         notices=[
             *scalers.ending(settings, sizing.result(), stack),
             *roles.notices,
             *login_findings.moved(settings, _live(found, "Deployment")),
             *link.notices,
+            *entered.notices,
             *images.notices(settings),
             *_told(settings, offered),
         ],
@@ -207,9 +216,10 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
 
 def _missing(settings: Settings, apis: Collection[str], *, because_away: bool) -> dict[str, tuple[str, str]]:
     """The APIs that are needed and not served; with ``because_away`` those of log-in are missing for a known reason."""
-    mode, access = settings.database.mode, settings.access
+    access = settings.access
     needless = {
-        "postgresql.cnpg.io": mode != "operator",
+        "postgresql.cnpg.io": settings.database.mode != "operator",
+        "route.openshift.io": settings.exposure.kind == "ingress",
         "user.openshift.io": not access.manage_groups or because_away,
         "oauth.openshift.io": access.mode == "oidc" or because_away,
     }

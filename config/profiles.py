@@ -55,6 +55,8 @@ _PRODUCTION = {
 _INSTANCES = {"demo": 1, "production": 3}
 # LiteLLM's own web page: for trying things out, and closed where people rely on the portal.
 _ADMIN_UI = {"demo": True, "production": False}
+# What OWASP advises. Not where a self-signed certificate may have to be clicked away, which it forbids for as long.
+_HSTS_SECONDS = {"demo": None, "production": 31536000}
 # A Job that only talks to a server: a shell with psql, or a small Python script.
 JOB = Sizing(replicas=1, requests=_amounts("50m", "64Mi", "16Mi"), limits=_amounts("500m", "256Mi", "64Mi"))
 PROFILES: dict[Literal["demo", "production"], dict[str, Sizing]] = {"demo": _DEMO, "production": _PRODUCTION}
@@ -132,6 +134,12 @@ def instances(settings: Settings) -> int:
 def admin_ui(settings: Settings) -> bool:
     """Whether LiteLLM's own web page lets people log in."""
     return settings.gateway.admin_ui == "exposed" if settings.gateway.admin_ui else _ADMIN_UI[settings.profile]
+
+
+def hsts_seconds(settings: Settings) -> int | None:
+    """For how long browsers insist on TLS; None for no word of it. An Ingress controller has its own mind."""
+    wanted = settings.exposure.hsts_max_age_seconds
+    return _HSTS_SECONDS[settings.profile] if wanted is None else wanted
 
 
 def sizing(settings: Settings, tier: str) -> Sizing:

@@ -49,7 +49,7 @@ def served(settings: Settings, cluster: Cluster, apis: Collection[str], hosts: S
     own = settings.exposure.tls.certificate
     if own is None:
         return []
-    problems = _gate(cluster)
+    problems = _gate(cluster) if settings.exposure.kind == "route" else []
     if own.crt:
         problems += _good_for(own.crt, hosts, f"{_OWN}.crt")
     elif own.secret:
@@ -99,7 +99,7 @@ def _kept(name: str, namespace: str, cluster: Cluster, hosts: Sequence[str]) -> 
     if body.get("type") != "kubernetes.io/tls":
         why = "is of another type than kubernetes.io/tls" if body else f"is not in namespace {namespace}"
         what = (
-            f"{why}; the API server would refuse the Routes; make it: oc create secret tls {name} -n {namespace} "
+            f"{why}; nothing could be served with it; make it: oc create secret tls {name} -n {namespace} "
             "--cert=tls.crt --key=tls.key (before the first up, leave certificate out: the namespace is made by it)"
         )
         return [Problem(where=where, value=name, what=what)]

@@ -105,7 +105,13 @@ def apply_early(client: Client, openshift: Path, omit: Collection[str], kubelet_
         ApiError: an object was refused.
     """
     objects = definitions(openshift, omit)
-    for file in ("scc.yaml", "routes.yaml", "rbac.yaml", *(["storage.yaml"] if kubelet_port else [])):
+    for file in (
+        "scc.yaml",
+        "routes.yaml",
+        "ingressclasses.yaml",
+        "rbac.yaml",
+        *(["storage.yaml"] if kubelet_port else []),
+    ):
         objects += load(paths.MANIFESTS / file)
     for each in objects:
         client.apply(each)

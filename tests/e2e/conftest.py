@@ -62,6 +62,7 @@ ORDER = (
     "test_wrong_settings",
     "test_rotation",
     "test_login_modes",
+    "test_ingress",
     "test_tls",
 )
 measured: list[str] = []

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
-"""Serves OpenShift's Routes with HAProxy, in a pod: a stand-in for OpenShift's router.
+"""Serves Routes and Ingresses with HAProxy, in a pod: a stand-in for OpenShift's router, and for ingress-nginx.
 
-Twice a second it reads Routes and Services, writes HAProxy's configuration anew when it
-changed, and tells each Route's status what a real router would. Served: edge and reencrypt
-TLS, certificates in Secrets that it may read, plain HTTP, paths, the insecure policies, the
-timeout annotation. Refused, and said so in the status: passthrough, a host that an older Route
-of another namespace has, and a Secret that it may not read.
+Twice a second it reads Routes, Ingresses and Services, writes HAProxy's configuration anew when it
+changed, and tells each Route's status what a real router would. Served: edge and reencrypt TLS,
+certificates in Secrets that it may read, plain HTTP, paths, the insecure policies, and by annotation
+time-outs, allow-lists, limits for each source address and HSTS. Refused, and said so in the status:
+passthrough, a host that an older Route of another namespace has, and a Secret that it may not read.
+
+An Ingress is turned into Routes, one for each path, if its class names OpenShift's controller or
+ingress-nginx; each is told in the words of that controller. Unlike those, it may read a Secret only
+where it was given the right. Without OpenShift's Route API there are Ingresses alone.
 
 In: ROUTER_DOMAIN; /etc/router/tls.pem (certificate and key); /etc/service-ca/service-ca.crt, by
 which pods are verified where the Route names no authority; a service account's token.
@@ -14,6 +18,7 @@ which pods are verified where the Route names no authority; a service account's 
 import base64
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -32,7 +37,18 @@ SERVICE_CA = Path("/etc/service-ca/service-ca.crt")
 ROUTES = "/apis/route.openshift.io/v1"
 NAME = "default"
 PERIOD_SECONDS = 0.5
-TIMEOUT = "haproxy.router.openshift.io/timeout"
+INGRESSES = "/apis/networking.k8s.io/v1"
+HAPROXY, NGINX = "haproxy.router.openshift.io", "nginx.ingress.kubernetes.io"
+TIMEOUT = f"{HAPROXY}/timeout"
+OPENSHIFT_CONTROLLER, NGINX_CONTROLLER = "openshift.io/ingress-to-route", "k8s.io/ingress-nginx"
+# OpenShift's router drops a list with anything else in it, and lets everybody in.
+ADDRESSES = re.compile(r"[0-9a-fA-F.:]+(/[0-9]+)?( [0-9a-fA-F.:]+(/[0-9]+)?)*")
+HSTS = re.compile(r"max-age=[0-9]+(;(includeSubDomains|preload))*")
+LIMITS = {  # annotation -> what OpenShift's router counts, by source address
+    f"{HAPROXY}/rate-limit-connections.concurrent-tcp": "src_conn_cur",
+    f"{HAPROXY}/rate-limit-connections.rate-tcp": "src_conn_rate",
+    f"{HAPROXY}/rate-limit-connections.rate-http": "src_http_req_rate",
+}
 HEAD = """\
 global
   maxconn 2000
@@ -96,18 +112,104 @@ def authority(route: Object) -> Path:
 def backend(route: Object, service: Object) -> str:
     """HAProxy's section for one Route."""
     tls = route["spec"].get("tls", {})
-    timeout = route["metadata"].get("annotations", {}).get(TIMEOUT)
+    told = route["metadata"].get("annotations") or {}
+    timeout = told.get(TIMEOUT)
     server = f"{service['spec']['clusterIP']}:{service_port(route, service)}"
     name = f"{route['spec']['to']['name']}.{route['metadata']['namespace']}.svc"
     verified = f" ssl verify required ca-file {authority(route)} verifyhost {name} sni str({name})"
     lines = [
         f"backend {key(route)}",
+        *guards(told),
+        *hsts(told, tls),
         "  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]",
         "  http-request set-header X-Forwarded-Host %[req.hdr(host)]",
         *([f"  timeout server {timeout}"] if timeout else []),
         f"  server service {server}" + (verified if tls.get("termination") == "reencrypt" else ""),
     ]
     return "\n".join(lines) + "\n"
+
+
+def guards(told: dict[str, str]) -> list[str]:
+    """Who is turned away at a Route, by source address: without an answer, as OpenShift's router does it."""
+    lines = []
+    allowed = told.get(f"{HAPROXY}/ip_allowlist", told.get(f"{HAPROXY}/ip_whitelist", ""))
+    if ADDRESSES.fullmatch(allowed):
+        lines.append(f"  tcp-request content reject if !{{ src {allowed} }}")
+    limits = {counted: told[name] for name, counted in LIMITS.items() if told.get(name, "").isdecimal()}
+    if told.get(f"{HAPROXY}/rate-limit-connections") == "true" and limits:
+        lines.append("  stick-table type ip size 10k expire 30s store conn_cur,conn_rate(3s),http_req_rate(10s)")
+        lines.append("  tcp-request content track-sc2 src")
+        lines += [f"  tcp-request content reject if {{ {counted} ge {most} }}" for counted, most in limits.items()]
+    return lines
+
+
+def hsts(told: dict[str, str], tls: Object) -> list[str]:
+    """The header by which browsers are told to insist on TLS."""
+    wanted = told.get(f"{HAPROXY}/hsts_header", "")
+    return [f"  http-response set-header Strict-Transport-Security {wanted}"] if tls and HSTS.fullmatch(wanted) else []
+
+
+def translated(ingress: Object, controller: str) -> Object:
+    """The annotations of an Ingress, in the words of OpenShift's router."""
+    told = ingress["metadata"].get("annotations") or {}
+    if controller == OPENSHIFT_CONTROLLER:
+        return told
+    found = {}
+    if seconds := told.get(f"{NGINX}/proxy-read-timeout"):
+        found[TIMEOUT] = f"{seconds}s"
+    if networks := told.get(f"{NGINX}/whitelist-source-range"):
+        found[f"{HAPROXY}/ip_allowlist"] = " ".join(each.strip() for each in networks.split(","))
+    if connections := told.get(f"{NGINX}/limit-connections"):
+        found[f"{HAPROXY}/rate-limit-connections.concurrent-tcp"] = connections
+    if rate := told.get(f"{NGINX}/limit-rps"):
+        # It lets five times as many pass in a burst; here they are counted over ten seconds.
+        found[f"{HAPROXY}/rate-limit-connections.rate-http"] = str(int(rate) * 10)
+    if len(found) > (TIMEOUT in found) + (f"{HAPROXY}/ip_allowlist" in found):
+        found[f"{HAPROXY}/rate-limit-connections"] = "true"
+    return found
+
+
+def from_ingress(ingress: Object, controllers: dict[str, str]) -> list[Object]:
+    """The Routes of an Ingress, none if its class is somebody else's.
+
+    Args:
+        ingress: the Ingress.
+        controllers: what each IngressClass names.
+    """
+    meta, spec = ingress["metadata"], ingress["spec"]
+    controller = controllers.get(spec.get("ingressClassName", ""), "")
+    if controller not in (OPENSHIFT_CONTROLLER, NGINX_CONTROLLER):
+        return []
+    told = translated(ingress, controller)
+    secrets = {host: each.get("secretName") for each in spec.get("tls", []) for host in each.get("hosts", [])}
+    routes = []
+    for rule in spec.get("rules", []):
+        host = rule["host"]
+        # OpenShift asks for the annotation where no Secret is named.
+        plain = host not in secrets or (
+            controller == OPENSHIFT_CONTROLLER
+            and not secrets[host]
+            and told.get("route.openshift.io/termination") != "edge"
+        )
+        tls: Object = {"termination": "edge", "insecureEdgeTerminationPolicy": "Redirect"}
+        if secrets.get(host):
+            tls["externalCertificate"] = {"name": secrets[host]}
+        for number, path in enumerate(rule["http"]["paths"]):
+            service = path["backend"]["service"]
+            port = service["port"]
+            routes.append(
+                {
+                    "metadata": {**meta, "name": f"ingress_{meta['name']}_{number}", "annotations": told},
+                    "spec": {
+                        "host": host,
+                        "path": path.get("path", "/"),
+                        "to": {"name": service["name"]},
+                        "port": {"targetPort": port.get("name", port.get("number"))},
+                        **({} if plain else {"tls": tls}),
+                    },
+                }
+            )
+    return routes
 
 
 def render(routes: list[Object], services: dict[tuple[str, str], Object], pairs: dict[str, str] | None = None) -> str:
@@ -249,20 +351,39 @@ def own_certificates(routes: list[Object], cluster: Cluster) -> tuple[dict[str, 
 
 def step(cluster: Cluster, proxy: Proxy, domain: str) -> None:
     """One round. Raises OSError when the API server does not answer."""
-    routes = cluster.request(f"{ROUTES}/routes")["items"]
+    routes = real_routes(cluster)
     listed = cluster.request("/api/v1/services")["items"]
     services = {(each["metadata"]["namespace"], each["metadata"]["name"]): each for each in listed}
     for route in (each for each in routes if not each["spec"].get("host")):
         meta = route["metadata"]
         route["spec"]["host"] = f"{meta['name']}-{meta['namespace']}.{domain}"
         cluster.request(path_of(route), {"spec": {"host": route["spec"]["host"]}})
-    pairs, unreadable = own_certificates(routes, cluster)
-    refused = unreadable | refusals(routes)
-    proxy.load(render([each for each in routes if key(each) not in refused], services, pairs))
+    made = ingress_routes(cluster)
+    pairs, unreadable = own_certificates([*routes, *made], cluster)
+    refused = unreadable | refusals([*routes, *made])
+    proxy.load(render([each for each in [*routes, *made] if key(each) not in refused], services, pairs))
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for route in routes:
         if wanted := status(route, refused.get(key(route)), domain, now):
             cluster.request(f"{path_of(route)}/status", wanted)
+
+
+def real_routes(cluster: Cluster) -> list[Object]:
+    """All Routes; none where the API server does not know the kind."""
+    try:
+        return cluster.request(f"{ROUTES}/routes")["items"]
+    except urllib.error.HTTPError as problem:
+        if problem.code == 404:  # noqa: PLR2004  the definition was left out
+            return []
+        raise
+
+
+def ingress_routes(cluster: Cluster) -> list[Object]:
+    """The Routes of all Ingresses that are served here."""
+    classes = cluster.request(f"{INGRESSES}/ingressclasses")["items"]
+    controllers = {each["metadata"]["name"]: each["spec"].get("controller", "") for each in classes}
+    listed = cluster.request(f"{INGRESSES}/ingresses")["items"]
+    return [route for ingress in listed for route in from_ingress(ingress, controllers)]
 
 
 def path_of(route: Object) -> str:

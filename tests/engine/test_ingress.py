@@ -1,0 +1,121 @@
+"""Ingresses in place of Routes, on a cluster that has no Route API; and the closed admin page on one that has."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.cluster import Sandbox
+from tests.engine.driver import DOMAIN, SETTINGS, Cluster, Project
+
+# What a plain Kubernetes lacks; log-in still needs OpenShift's.
+WITHOUT = ("routes.route.openshift.io", "ingresses.config.openshift.io", "consolelinks.console.openshift.io")
+INGRESS = {"kind": "ingress", "ingress": {"className": "nginx", "controllerNamespace": "ingress-nginx"}}
+NAMES = ["litellm", "litemaas", "litemaas-api"]
+HOSTS = {"portal": "models.example.com", "gateway": "llm.example.com", "api": "models-api.example.com"}
+
+
+@pytest.fixture(scope="module")
+def routeless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A cluster without Routes."""
+    with Sandbox(tmp_path_factory.mktemp("routeless") / "state", name="routeless", omit=WITHOUT) as running:
+        yield running
+
+
+@pytest.fixture
+def project(routeless: Sandbox, program: Path, tmp_path: Path) -> Project:
+    """A stack on it that was never deployed."""
+    made = Project(tmp_path / "project", program, routeless.env(), "plain")
+    made.write_config(SETTINGS | {"exposure": INGRESS})
+    return made
+
+
+def test_up_again_and_destroy_with_ingresses_on_a_cluster_without_routes(project: Project, routeless: Sandbox) -> None:
+    cluster = Cluster(routeless)
+    project.up()
+    made = cluster.items("ingresses")
+    assert sorted(one["metadata"]["name"] for one in made) == NAMES
+    assert {one["spec"]["ingressClassName"] for one in made} == {"nginx"}
+    assert project.outputs()["portal_url"] == f"https://litemaas-litemaas.{DOMAIN}"
+    assert project.preview_json() == []
+    policy = cluster.get("networkpolicy", "frontend")
+    assert "ingress-nginx" in json.dumps(policy["spec"]["ingress"])
+
+    # Other hosts, a list and fewer paths change Ingresses in place, and what is told the addresses.
+    project.change(
+        gateway={"adminUi": "hidden"},
+        exposure={**INGRESS, "hosts": HOSTS, "allowFrom": ["10.0.0.0/8"], "gatewayPaths": ["/v1"]},
+    )
+    steps = project.preview_json()
+    assert {step.op for step in steps if step.kind == "Ingress"} == {"update"}
+    project.up()
+    gateway = cluster.get("ingress", "litellm")
+    assert gateway["metadata"]["annotations"]["nginx.ingress.kubernetes.io/whitelist-source-range"] == "10.0.0.0/8"
+    (rule,) = gateway["spec"]["rules"]
+    assert rule["host"] == HOSTS["gateway"]
+    assert {"/v1", "/health", "/key"} <= {each["path"] for each in rule["http"]["paths"]}
+    client = cluster.get("oauthclient", "litemaas-oauth-client", None)
+    assert client["redirectURIs"] == [f"https://{HOSTS['portal']}/api/auth/callback"]
+    assert project.preview_json() == []
+
+    # An edit by hand heals, as with Routes.
+    cluster.patch(
+        "ingress", "litellm", {"metadata": {"annotations": {"nginx.ingress.kubernetes.io/proxy-read-timeout": "5"}}}
+    )
+    project.up("--refresh")
+    healed = cluster.get("ingress", "litellm")["metadata"]["annotations"]
+    assert healed["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "610"
+
+    project.destroy()
+    assert cluster.labelled(project.stack) == []
+
+
+def test_what_could_not_work_there_is_refused(project: Project, routeless: Sandbox) -> None:
+    before = Cluster(routeless).fingerprint()
+    project.write_config({key: value for key, value in project.config().items() if key != "clusterDomain"})
+    assert "litemaas:clusterDomain" in project.refused()
+    project.write_config(SETTINGS | {"exposure": {**INGRESS, "ingress": {"className": "wep"}}})
+    assert "is no IngressClass of this cluster" in project.refused()
+    project.write_config(SETTINGS | {"exposure": {"kind": "ingress", "ingress": {"className": "nginx"}}})
+    assert "litemaas:exposure.ingress.controllerNamespace" in project.refused()
+    project.write_config(SETTINGS)
+    said = project.refused()
+    assert "cluster API route.openshift.io" in said
+    assert "or write exposure.kind: ingress" in said
+    assert Cluster(routeless).touched_since(before) == []
+
+
+def test_an_ingress_that_somebody_else_made_is_not_taken(project: Project, routeless: Sandbox) -> None:
+    cluster = Cluster(routeless)
+    backend = {"defaultBackend": {"service": {"name": "other", "port": {"number": 80}}}}
+    meta = {"name": "litellm", "namespace": "litemaas"}
+    cluster.kubectl("create", "namespace", "litemaas")
+    cluster.kubectl("label", "namespace", "litemaas", *_ours(project))
+    manifest = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta, "spec": backend}
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    try:
+        assert "Ingress litellm" in project.refused()
+    finally:
+        cluster.kubectl("delete", "namespace", "litemaas")
+
+
+def _ours(project: Project) -> list[str]:
+    return [f"app.kubernetes.io/instance={project.stack}", "app.kubernetes.io/managed-by=pulumi"]
+
+
+def test_closing_the_admin_page_makes_a_route_for_each_path_and_takes_the_wide_one_away(
+    empty: Project, cluster: Cluster
+) -> None:
+    empty.up()
+    empty.change(gateway={"adminUi": "hidden"}, exposure={"hstsMaxAgeSeconds": 60, "allowFrom": ["10.0.0.0/8"]})
+    assert ("delete", "gateway-route") in {(step.op, step.name) for step in empty.preview_json()}
+    empty.up()
+    made = cluster.items("routes", empty.stack)
+    gateway = [one for one in made if one["spec"]["host"].startswith("litellm-")]
+    assert {"/v1", "/health", "/key"} <= {one["spec"]["path"] for one in gateway}
+    for one in made:
+        told = one["metadata"]["annotations"]
+        assert told["haproxy.router.openshift.io/hsts_header"] == "max-age=60"
+        assert told["haproxy.router.openshift.io/ip_allowlist"] == "10.0.0.0/8"
+    assert empty.preview_json() == []
