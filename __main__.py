@@ -36,7 +36,7 @@ from config import addresses, arguments, footprint, load, routing
 from config.loading import secret_outputs
 from config.names import ELEVATED, console_link, identity
 from config.preflight import prepare
-from config.profiles import JOB
+from config.profiles import JOB, termination
 from config.types import quantity
 
 gc.enable()
@@ -118,7 +118,7 @@ exposure = Exposure(
         doors=list(doors.values()),
         guard=arguments.guard(settings),
         ingress=ingress,
-        termination=settings.exposure.tls.termination,
+        termination=termination(settings),
         certificate=arguments.route_certificate(settings),
     ),
     ours,

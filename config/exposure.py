@@ -72,9 +72,9 @@ class Certificate(Entry):
 class ExposureTls(Entry):
     """TLS of the entrances."""
 
-    termination: Literal["edge", "reencrypt"] = Field(
-        default="edge",
-        description="edge: the router speaks plain HTTP to the pods, reencrypt: TLS, for which tls.internal has to be true. Default: edge.",
+    termination: Literal["edge", "reencrypt"] | None = Field(
+        default=None,
+        description="edge: the router speaks plain HTTP to the pods, reencrypt: TLS. Default: what the pods speak, that is reencrypt with tls.internal and edge without; the other one is refused.",
     )
     certificate: Certificate | None = Field(
         default=None,
@@ -126,7 +126,7 @@ class Exposure(Entry):
         if self.kind == "route" and self.ingress is not None:
             msg = "has ingress while kind is route; it would do nothing; write kind: ingress, or remove it"
             raise ValueError(msg)
-        if self.kind == "ingress" and self.tls.termination != "edge":
+        if self.kind == "ingress" and self.tls.termination == "reencrypt":
             msg = (
                 "has tls.termination reencrypt and kind ingress; Kubernetes has no word for it, and controllers would "
                 "not verify the pods; write termination: edge, or kind: route"

@@ -69,7 +69,7 @@ def contradictions(settings: Settings) -> list[Problem]:
         *settings.database.missing_secrets(given_secrets(settings)),
         *_too_old(settings),
         *_unknown_passwords(settings),
-        *_plain_pods(settings),
+        *_other_than_pods(settings),
     ]
 
 
@@ -90,14 +90,25 @@ def _too_old(settings: Settings) -> list[Problem]:
     return [Problem(where=f"{NAMESPACE}:images.postgres", value=image, what=what)]
 
 
-def _plain_pods(settings: Settings) -> list[Problem]:
-    if settings.exposure.tls.termination == "edge" or settings.tls.internal:
+def termination(settings: Settings) -> str:
+    """What the router speaks to the pods."""
+    return settings.exposure.tls.termination or _spoken_by_pods(settings)
+
+
+def _spoken_by_pods(settings: Settings) -> str:
+    return "reencrypt" if settings.tls.internal else "edge"
+
+
+def _other_than_pods(settings: Settings) -> list[Problem]:
+    written, spoken = termination(settings), _spoken_by_pods(settings)
+    if written == spoken:
         return []
+    pods, cure = ("only TLS", "false") if settings.tls.internal else ("no TLS", "true")
     what = (
-        "needs pods that speak TLS, and these do not: the router would answer 503 to everybody; "
-        "write tls.internal: true too, or termination: edge"
+        f"is not what the pods speak, which is {pods}: everybody would get an error from the router; leave it out, "
+        f"or write tls.internal: {cure} too"
     )
-    return [Problem(where=f"{NAMESPACE}:exposure.tls.termination", value=settings.exposure.tls.termination, what=what)]
+    return [Problem(where=f"{NAMESPACE}:exposure.tls.termination", value=written, what=what)]
 
 
 def _unknown_passwords(settings: Settings) -> list[Problem]:

@@ -95,7 +95,6 @@ MODES = {
     "Redis in another namespace": _redis(host="cache.shared.svc.cluster.local", tls=False),
     "Redis of a neighbour": _redis(host="valkey"),
     "TLS inside": _tls(),
-    "TLS to the pods": _tls(exposure={"tls": {"termination": "reencrypt"}}),
     "groups enforced": Mode(config={**DEMO, "access": {"enforceGroups": True}}),
     "monitoring": Mode(config={**DEMO, "isolation": {"monitoring": True}}),
     "monitoring of all in TLS": _tls(isolation={"monitoring": True}),
@@ -112,7 +111,7 @@ MODES = {
         config={
             **DEMO,
             "replicas": {"backend": 2, "frontend": 3},
-            "storage": {"backups": {"accessMode": "ReadWriteMany", "storageClass": "shared"}},
+            "storage": {"backups": {"size": "1Gi", "accessMode": "ReadWriteMany", "storageClass": "shared"}},
         },
     ),
     "operator in production": Mode(config={**PRODUCTION, "database": {"mode": "operator"}}),

@@ -133,19 +133,21 @@ def test_every_way_is_one_that_somebody_is_told_of(on):
     assert allowed(on) == used(on)
 
 
-@pytest.mark.parametrize("termination", ["edge", "reencrypt"])
-def test_routes_speak_to_the_pods_as_the_stack_file_says(termination):
-    run = deployed({**ON, "exposure": {"tls": {"termination": termination}}})
+@pytest.mark.parametrize("exposure", [{}, {"tls": {"termination": "reencrypt"}}], ids=("derived", "written"))
+def test_routes_speak_what_the_pods_speak(exposure):
+    run = deployed({**ON, "exposure": exposure})
     for route in run.find("Route"):
-        assert route.inputs["spec"]["tls"] == {"termination": termination, "insecureEdgeTerminationPolicy": "Redirect"}
+        assert route.inputs["spec"]["tls"] == {"termination": "reencrypt", "insecureEdgeTerminationPolicy": "Redirect"}
         assert route.inputs["spec"]["to"]["name"] in SERVERS, "a Route names a Service, not its DNS name"
 
 
-def test_reencrypt_needs_pods_that_speak_tls():
+@pytest.mark.parametrize(("termination", "internal"), [("reencrypt", False), ("edge", True)])
+def test_what_the_pods_do_not_speak_is_refused(termination, internal):
+    config = {"exposure": {"tls": {"termination": termination}}, "tls": {"internal": internal}}
     with pytest.raises(RunError) as refused:
-        harness.read_config({**DEMO, "exposure": {"tls": {"termination": "reencrypt"}}})
-    assert "litemaas:exposure.tls.termination = reencrypt" in str(refused.value)
-    assert "write tls.internal: true too" in str(refused.value)
+        harness.read_config({**DEMO, **config})
+    assert f"litemaas:exposure.tls.termination = {termination}" in str(refused.value)
+    assert f"write tls.internal: {str(not internal).lower()} too" in str(refused.value)
 
 
 def test_a_cluster_without_the_operator_is_refused():
