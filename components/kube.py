@@ -27,8 +27,8 @@ HEAL = {"pulumi.com/patchForce": "true"}
 # A Job that failed never runs again by itself, and the engine sees no change in it: without this
 # the next `up` reports the old failure.
 AGAIN = {"pulumi.com/replaceUnready": "true"}
-
-
+# A user without a name gets 0, by which images for OpenShift open their files: it stays as a second one (0036).
+_GROUP = 10001
 _ALL_PODS = ("replicas", "updatedReplicas", "availableReplicas")
 
 
@@ -161,7 +161,10 @@ def pod_template(
         priority_class_name=placed.priority_class,
         topology_spread_constraints=placed.constraints(selector(scope, component), several=pod.size.most > 1),
         security_context=k8s.core.v1.PodSecurityContextArgs(
-            run_as_non_root=True, seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault")
+            run_as_non_root=True,
+            run_as_group=_GROUP,
+            supplemental_groups=[0],
+            seccomp_profile=k8s.core.v1.SeccompProfileArgs(type="RuntimeDefault"),
         ),
     )
     meta = k8s.meta.v1.ObjectMetaArgs(labels={**scope.marks(component), **(only or {})})

@@ -1,19 +1,15 @@
 """Ways to models around the gateway: who finds them, and what lockdown does about them."""
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 from components.naming import LOCKDOWN, Guarded
-from config.cluster import Cluster, Json
+from config.cluster import Json
 from config.discovery import Discovery
 from config.inference import AUTH, InferenceService
 from config.names import COMPONENT_LABEL
 from config.objects import listed, mapping, name_of
-from config.report import Problem
 from config.settings import Settings
 
-_GROUP, _RESOURCE = "networking.k8s.io", "networkpolicies"
-_VERBS = ("get", "create", "patch", "delete")
 _HEAD = "Models answer without a key to others than the gateway; such calls need no subscription and are not counted:"
 
 
@@ -24,21 +20,6 @@ def guarded(settings: Settings, found: Discovery) -> tuple[Guarded, ...]:
     unique = sorted({(one.namespace, one.name) for each in found.services.values() for one in each})
     home = settings.namespace
     return tuple(Guarded(home=home, namespace=space, name=name) for space, name in unique if space != home)
-
-
-def denied(services: Sequence[Guarded], cluster: Cluster) -> list[Problem]:
-    """Rights on policies that are lacking where models are locked down. Raises UnreachableError."""
-    asked = list(product(sorted({one.namespace for one in services}), _VERBS))
-    lacking = [(space, verb) for space, verb in asked if not cluster.allowed(verb, _GROUP, _RESOURCE, space)]
-    problems: list[Problem] = []
-    for space in sorted({space for space, _ in lacking}):
-        verbs = ", ".join(verb for each, verb in lacking if each == space)
-        what = (
-            f"you may not {verbs} them; modelServing.lockdown makes one for each model there; ask whoever "
-            "administers the namespace for a role with these verbs, or write lockdown: false"
-        )
-        problems.append(Problem(where=f"permission on {_RESOURCE}.{_GROUP} in namespace {space}", what=what))
-    return problems
 
 
 def warnings(settings: Settings, found: Discovery) -> list[str]:

@@ -7,6 +7,7 @@ authenticates; only its connection is used, since its typed client would cost st
 """
 
 import os
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,19 @@ from lightkube.core.exceptions import ConfigError
 
 Json = dict[str, Any]
 _TIMEOUT_SECONDS = 10.0
+
+# What an `up` and a `destroy` do.
+VERBS = ("get", "create", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Right:
+    """To do ``verb`` on ``resource``; without a namespace, in the whole cluster."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
 
 
 class UnreachableError(Exception):
@@ -59,13 +73,12 @@ class Cluster:
         """GET ``path`` (starting with a slash). Raises UnreachableError."""
         return self._request("GET", path, None)
 
-    def allowed(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:
-        """Whether the current user may do ``verb`` on ``resource``. Raises UnreachableError."""
-        attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
+    def allowed(self, right: Right) -> bool:
+        """Whether the current user has ``right``. Raises UnreachableError."""
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
+            "spec": {"resourceAttributes": asdict(right)},
         }
         answer = self._request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
         return bool(answer.body.get("status", {}).get("allowed"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from config.cluster import Json
+from config.cluster import VERBS, Json, Right
 from config.entry import Entry
 from config.names import STACK_LABEL
 from config.objects import mapping
@@ -15,8 +15,7 @@ from config.report import NAMESPACE, Problem
 
 KIND = "ConsoleLink"
 _API = "console.openshift.io"
-# Verb, API group, resource.
-RIGHTS = [(verb, _API, "consolelinks") for verb in ("get", "create", "patch", "delete")]
+RIGHTS = [Right(verb, _API, "consolelinks") for verb in VERBS]
 
 _LONGEST = 100
 _IMAGE = re.compile(r"https://[^\s/]+/\S*|data:image/[a-z0-9.+-]+(;[a-z0-9=-]+)*,\S+")
@@ -83,7 +82,7 @@ def asked(wanted: ConsoleLink, apis: Collection[str]) -> bool:
 def plan(
     wanted: ConsoleLink,
     apis: Collection[str],
-    allowed: Iterable[tuple[tuple[str, str, str], bool]],
+    allowed: Iterable[tuple[Right, bool]],
     live: Sequence[Json],
     stack: str,
 ) -> Plan:

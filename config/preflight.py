@@ -25,6 +25,7 @@ from config import (
     outside,
     placement,
     removal,
+    rights,
     rotation,
     scalers,
     stakes,
@@ -53,14 +54,6 @@ _APIS = {
         "have a cluster admin install the operator CloudNativePG, or write database.mode bundled or external",
     ),
 }
-# How to do without, by what is made at cluster scope; nothing does without the namespace.
-_WITHOUT = {
-    "oauthclients": "; or write access.mode: serviceAccount, which needs no right at cluster scope",
-    "groups": "; or write access.manageGroups: false, and have members put into Groups by whoever may",
-    "clusterroles": "; or leave access.enforceGroups out",
-    "consolelinks": "; or write exposure.consoleLink.enabled: false",
-}
-_VERBS = ("get", "create", "patch", "delete")
 _WORKERS = 6
 
 
@@ -125,7 +118,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     guarded = bypass.guarded(settings, offered)
     console = consolelink.asked(settings.exposure.console_link, apis)
     objects = findings.planned(settings, offered.models, guarded, console=console)
-    rights = [*_rights(settings), *(consolelink.RIGHTS if console else [])]
+    asking = [*rights.needed(settings, guarded), *(consolelink.RIGHTS if console else [])]
     deciding = groups.asked(settings, apis)
     wanted, of_models = rotation.existing(settings), model_keys.wanted(settings)
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -143,7 +136,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
         giving = dict(zip(deciding, pool.map(cluster.get, deciding.values()), strict=True))
         others = stored.of_other_modes(settings)
         elsewhere = list(zip(others, pool.map(cluster.read, others.values()), strict=True))
-        allowed = list(zip(rights, pool.map(cluster.allowed, *zip(*rights, strict=True)), strict=True))
+        allowed = list(zip(asking, pool.map(cluster.allowed, asking), strict=True))
     domain, problems = _domain(settings, ingress.result().get("spec", {}).get("domain"))
     away = login_findings.left_to_others(settings, authentication.result())
     missing = _missing(settings, apis, because_away=bool(away))
@@ -156,7 +149,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     # Of what is not to be made, nothing is asked.
     left = {*roles.used, *([] if link.made else [consolelink.KIND])}
     problems += [
-        *_denied([one for one in allowed if link.made or one[0] not in consolelink.RIGHTS], missing),
+        *rights.denied([one for one in allowed if link.made or one[0] not in consolelink.RIGHTS], missing),
         *consolelink.unserved(settings.exposure.console_link, apis, cluster.server),
         *findings.foreign([one for one in found if not {one[0].kind, one[0].name} & left], stack),
         # Without a domain, of which there is a problem already, it is not known what is wanted.
@@ -177,7 +170,6 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     if offered.complete and (gone := removal.vanished(settings, offered, models.result().get("items", []))):
         at_stake = stakes.ask(cluster, settings.namespace, [one.name for one in gone])
         problems += removal.problems(gone, at_stake)
-    problems += bypass.denied(guarded, cluster)
     authorities, untrusted = tls_findings.authorities(settings, cluster)
     problems += [*untrusted, *tls_findings.serving(settings, cluster)]
     problems += rotation.unserved(settings, apis, cluster.server)
@@ -257,32 +249,3 @@ def _domain(settings: Settings, live: str | None) -> tuple[str | None, list[Prob
         )
         return wanted, [Problem(where=where, value=wanted, what=what)]
     return wanted or live, []
-
-
-def _rights(settings: Settings) -> list[tuple[str, str, str]]:
-    kinds = [("", "namespaces")]
-    if settings.access.mode == "oauthClient":
-        kinds.append(("oauth.openshift.io", "oauthclients"))
-    if settings.access.manage_groups:
-        kinds.append(("user.openshift.io", "groups"))
-    if settings.access.enforce_groups:
-        kinds += [("rbac.authorization.k8s.io", kind) for kind in ("clusterroles", "clusterrolebindings")]
-    rights = [(verb, group, resource) for group, resource in kinds for verb in _VERBS]
-    # Nobody can hand on a right without having it.
-    reading = ("get", "user.openshift.io", "groups")
-    return rights if reading in rights or not settings.access.enforce_groups else [*rights, reading]
-
-
-def _denied(allowed: Iterable[tuple[tuple[str, str, str], bool]], missing: Iterable[str]) -> list[Problem]:
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for (verb, group, resource), may in allowed:
-        if not may and group not in missing:
-            lacking.setdefault((group, resource), []).append(verb)
-    return [
-        Problem(
-            where=f"permission on {resource}{'.' + group if group else ''}",
-            what=f"you may not {', '.join(verbs)} them at cluster scope; up would stop half-way; ask a cluster "
-            f"admin to run this stack, or for a ClusterRole with these verbs{_WITHOUT.get(resource, '')}",
-        )
-        for (group, resource), verbs in lacking.items()
-    ]

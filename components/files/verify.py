@@ -59,8 +59,8 @@ class Installation:
         return "accepted"
 
     def portal_answers(self):
-        cause = "no ready backend stands behind the Route, or it lost its database"
-        self.get(f"{self.portal}/api/v1/health/ready", cause, self.oc("get pods,routes"))
+        cause = "no ready backend stands behind its public address, or it lost its database"
+        self.get(f"{self.portal}/api/v1/health/ready", cause, self.oc("get pods,endpointslices"))
         return "ready"
 
     def portal_data(self):
@@ -85,12 +85,12 @@ class Installation:
             cause = "nginx does not run this program's server block: whoever comes by browser is an administrator"
             raise Problem("200 to a browser without a login", cause, "`pulumi up --refresh`; compare images.frontend")
         if answer.status != 401:
-            raise Problem(answer.said(), "no ready frontend stands behind the Route", self.oc("get pods,routes"))
+            raise Problem(answer.said(), "no ready frontend stands behind its public address", self.oc("get pods,endpointslices"))
         return "401 without a login"
 
     def gateway_answers(self):
-        cause = "no ready LiteLLM pod stands behind the Route"
-        shown = self.get(f"{self.gateway}/health/readiness", cause, self.oc("get pods,routes")).json()
+        cause = "no ready LiteLLM pod stands behind its public address"
+        shown = self.get(f"{self.gateway}/health/readiness", cause, self.oc("get pods,endpointslices")).json()
         if shown.get("status") not in ("healthy", "connected") or shown.get("db") != "connected":
             cause = "LiteLLM has lost its database, or runs without it"
             raise Problem(f"status {shown.get('status')}, db {shown.get('db')}", cause, self.oc("logs deployment/litellm"))

@@ -92,13 +92,13 @@ CAUSES = (
     (
         504,
         r"",
-        "the Route gave up before the model answered: it loads, or is too slow for the Route's timeout",
-        "time a call inside the cluster; compare haproxy.router.openshift.io/timeout of the Route litellm",
+        "the router gave up before the model answered: it loads, or is too slow for the router's timeout",
+        "time a call inside the cluster; compare the timeout among the annotations of the Route or Ingress litellm",
     ),
     (
         (502, 503),
         r"web page",
-        "no ready LiteLLM pod stands behind the Route",
+        "no ready LiteLLM pod stands behind its public address",
         "oc get pods -l app.kubernetes.io/component=litellm",
     ),
 )

@@ -133,10 +133,10 @@ def _unreachable(url, error, seconds):
         return Problem(
             f"{host} did not answer within {seconds} s",
             "a firewall or network policy drops the packets, or the pods behind it are overloaded",
-            f"look at the pods behind the Route, and at the router: curl {host} from inside and outside of the cluster",
+            f"look at the pods behind it, and at the router: curl {host} from inside and outside of the cluster",
         )
     return Problem(
         f"{host} cannot be reached: {reason}",
-        "the cluster's router does not serve this address, or something on the way closes the connection",
-        f"oc get pods -n openshift-ingress; oc get routes -A | grep {host}",
+        "the cluster's router does not serve this address, lets these pods not in (exposure.allowFrom), or something on the way closes the connection",
+        f"oc get routes -A | grep {host}, or ingresses; oc get pods -n openshift-ingress; compare exposure.allowFrom",
     )

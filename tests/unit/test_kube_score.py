@@ -21,13 +21,12 @@ from tests.unit.conftest import DEMO, PRODUCTION
 Findings = dict[tuple[str, str], set[tuple[str, str]]]
 CRITICAL = 1
 # What SCC restricted-v2 writes into every pod at its admission, from the annotations of its namespace.
-# There is no group: a process whose user has no name in the image gets 0 (docs/decisions/0036).
 ADMITTED = {
     "runAsUser": 1000650000,
     "fsGroup": 1000650000,
     "seLinuxOptions": {"level": "s0:c26,c5"},
 }
-GROUP = ("container-security-context-user-group-id", "The container running with a low group ID")
+USER_AND_GROUP = "container-security-context-user-group-id"
 POLICY = ("container-image-pull-policy", "ImagePullPolicy is not set to Always")
 LATEST = ("container-image-tag", "Image with latest tag")
 DIGEST = "0123456789abcdef" * 4
@@ -115,11 +114,10 @@ def pinned(request: pytest.FixtureRequest) -> harness.Run:
     return harness.run_program({**config, "images": {**config.get("images", {}), **PINNED}})
 
 
-def test_nothing_is_critical_but_the_group_that_openshifts_images_are_made_for(pinned, score):
+def test_nothing_is_critical_in_either_profile(pinned, score):
     found = score(admitted(pinned))
     assert workloads(pinned) <= set(found), "kube-score did not look at every workload"
-    assert {one for one in found if found[one]} == workloads(pinned)
-    assert all_of(found) == {GROUP}
+    assert all_of(found) == set()
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
@@ -127,16 +125,23 @@ def test_the_default_images_add_two_findings_that_are_choices(profile, score):
     """Tags instead of digests, and a registry that is not asked at each start."""
     run = harness.run_program({**PROFILES[profile], "images": {}})
     found = score(admitted(run))
-    assert all_of(found) == {GROUP, POLICY, LATEST}
+    assert all_of(found) == {POLICY, LATEST}
     latest = {name for name, findings in found.items() if LATEST in findings}
     assert latest == {("StatefulSet", "postgres"), ("Job", "database-bootstrap-auto"), ("Deployment", "redis")}
 
 
-def test_without_admission_the_user_would_be_found_too(pinned, score):
+@pytest.mark.parametrize(
+    ("key", "finding"),
+    [
+        ("runAsUser", "The container is running with a low user ID"),
+        ("runAsGroup", "The container running with a low group ID"),
+    ],
+)
+def test_a_pod_without_user_or_group_is_found(pinned, score, key, finding):
     bodies = admitted(pinned)
     for pod in (pod for body in bodies for pod in pods(body)):
-        del pod["securityContext"]["runAsUser"]
-    assert (GROUP[0], "The container is running with a low user ID") in all_of(score(bodies))
+        del pod["securityContext"][key]
+    assert (USER_AND_GROUP, finding) in all_of(score(bodies))
 
 
 @pytest.mark.parametrize(
