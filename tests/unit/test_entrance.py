@@ -162,7 +162,8 @@ def test_every_address_follows_hosts_of_ones_own():
     checked = harness.env(run.one("Job", "verification-checks"))
     assert (checked["PORTAL_URL"], checked["GATEWAY_URL"], checked["API_URL"]) == (portal, gateway, api)
     assert (run.exports["portal_url"], run.exports["gateway_url"], run.exports["api_url"]) == (portal, gateway, api)
-    assert harness.DOMAIN not in str(sorted(run.exports.items(), key=str))
+    ours = {name: value for name, value in run.exports.items() if name != "login_issuer"}
+    assert harness.DOMAIN not in str(ours)
 
 
 def test_a_host_of_ones_own_is_answered_by_the_routers_like_any_other():

@@ -33,6 +33,9 @@ CHOSEN = {
 # So are those in a policy for a page.
 POLICY = re.compile(r"^ *set \$policy .*$", re.MULTILINE)
 URL = re.compile(r"\b[a-z]+://[^\s\"'`;,]+")
+# nginx' name for several servers, and one of them.
+UPSTREAM = re.compile(r"^upstream (\S+) \{(.*?)^\}", re.MULTILINE | re.DOTALL)
+SERVER = re.compile(r"^ *server (\S+):(\d+)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, order=True)
@@ -72,10 +75,13 @@ def told(run: harness.Run, workload: harness.Registration) -> Iterator[tuple[str
 def addresses(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, int]]:
     """Hosts and ports that somebody who is told ``texts`` calls."""
     known = {name: POLICY.sub("", text) for name, text in texts if name not in FOR_BROWSERS}
+    several = {name: servers for text in known.values() for name, servers in UPSTREAM.findall(text)}
     for name, text in known.items():
         for url in map(urlsplit, URL.findall(text)):
             host = url.hostname or ""
-            if host not in {"", "127.0.0.1", "localhost"}:
+            if host in several:
+                yield from ((server, int(port)) for server, port in SERVER.findall(several[host]))
+            elif host not in {"", "127.0.0.1", "localhost"}:
                 yield host, url.port or {"http": 80, "https": 443}[url.scheme]
         # HOST alone is what a server listens on.
         if name.endswith("HOST") and name != "HOST":

@@ -153,7 +153,7 @@ def test_the_key_is_deleted_when_a_model_fails_too(double, verify, what):
         (500, "Cannot connect to host: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "does not trust"),
         (503, "no healthy upstream", "nothing answers at http://granite.models"),
         (503, "<html><h1>Application is not available</h1>", "no ready LiteLLM pod"),
-        (504, "<html><body><h1>504 Gateway Time-out</h1>", "the Route gave up"),
+        (504, "<html><body><h1>504 Gateway Time-out</h1>", "the router gave up"),
         (404, "Hosted_vllmException - The model `x` does not exist.", "knows no model ibm/granite"),
         (404, "Hosted_vllmException - Not Found", "no OpenAI API is at http://granite.models"),
         (401, "litellm.AuthenticationError: Hosted_vllmException - Unauthorized", "refuses the API key"),
