@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 FIELD_MANAGER = "litemaas-sandbox"
-PLURALS = {"Ingress": "ingresses", "StorageClass": "storageclasses"}
 
 
 class ApiError(Exception):
@@ -93,7 +92,7 @@ class Client:
 def object_path(manifest: dict[str, Any]) -> str:
     """The URL path of an object, from its apiVersion, kind and name alone."""
     version, kind, meta = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
-    plural = PLURALS.get(kind) or (f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s")
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}es" if kind.endswith("s") else f"{kind}s"
     parts = ["api" if version == "v1" else "apis", version]
     if "namespace" in meta:
         parts += ["namespaces", meta["namespace"]]
