@@ -1,5 +1,7 @@
 """Entrances: doors for those outside, and the Routes or Ingresses that they are made of."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +15,8 @@ from components.wiring import Edge, Place, Target
 # What an IngressClass says of who serves it. Of these two it is known what they understand.
 NGINX, OPENSHIFT = "k8s.io/ingress-nginx", "openshift.io/ingress-to-route"
 _HAPROXY, _NGINX = "haproxy.router.openshift.io", "nginx.ingress.kubernetes.io"
+# A name that a JSONPath can say.
+_MARK = "entrance"
 # OpenShift's router counts requests over this time.
 _WINDOW_SECONDS = 10
 # OpenShift labels so the namespaces of its routers, and one that stands for its nodes: on some platforms
@@ -65,12 +69,12 @@ class Routes:
 
     def open(self, name: str, door: Door, way: Way) -> Edge:
         """Makes the Routes of ``door``; the router admits each, or `up` fails."""
-        scope = way.scope
-        awaited = {**scope.awaited(heal=True), "pulumi.com/waitFor": openshift.ADMITTED}
+        scope, told = way.scope, haproxy(self.guard, way.seconds)
         for route, path in door.routes.items():
+            awaited = scope.awaited(heal=True) | _admitted(door.host, path, self.tls.termination, told)
             openshift.route(
                 f"{name}-{slug(path)}" if path else name,
-                metadata=scope.meta(way.component, route, awaited | haproxy(self.guard, way.seconds)),
+                metadata=scope.meta(way.component, route, awaited | told),
                 host=door.host,
                 path=path,
                 service=way.service,
@@ -78,6 +82,17 @@ class Routes:
                 opts=scope.workload(way.parent),
             )
         return way.service.called_by(Place.ROUTER)
+
+
+def _admitted(*asked: object) -> dict[str, str]:
+    """Annotations by which the engine waits until a Route that asks for this is admitted.
+
+    The mark tells it from the Route of before, which is admitted too: the engine, which may see that one first, took
+    it for the new one and kept it in the state, so that the next preview showed the same change again.
+    """
+    mark = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    marked = f"jsonpath={{.metadata.annotations.{_MARK}}}={mark}"
+    return {_MARK: mark, "pulumi.com/waitFor": json.dumps([marked, openshift.ADMITTED])}
 
 
 @dataclass(frozen=True, kw_only=True)

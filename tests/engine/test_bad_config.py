@@ -93,7 +93,6 @@ AT_ONCE = (
     "an endpoint without /v1",
     "a user that no Group takes",
     "an image without a tag",
-    "two backends",
     "a request above its limit",
     "a size that is none",
     "a time out of range",

@@ -1,5 +1,6 @@
 """Ingresses in place of Routes, on a cluster that has no Route API; and the closed admin page on one that has."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.engine.driver import DOMAIN, SETTINGS, Cluster, Project
 # What a plain Kubernetes lacks; log-in still needs OpenShift's.
 WITHOUT = ("routes.route.openshift.io", "ingresses.config.openshift.io", "consolelinks.console.openshift.io")
 INGRESS = {"kind": "ingress", "ingress": {"className": "nginx", "controllerNamespace": "ingress-nginx"}}
+_numbers = itertools.count(1)
 NAMES = ["litellm", "litemaas", "litemaas-api"]
 HOSTS = {"portal": "models.example.com", "gateway": "llm.example.com", "api": "models-api.example.com"}
 
@@ -26,7 +28,7 @@ def routeless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def project(routeless: Sandbox, program: Path, tmp_path: Path) -> Project:
     """A stack on it that was never deployed."""
-    made = Project(tmp_path / "project", program, routeless.env(), "plain")
+    made = Project(tmp_path / "project", program, routeless.env(), f"plain-{next(_numbers)}")
     made.write_config(SETTINGS | {"exposure": INGRESS})
     return made
 
