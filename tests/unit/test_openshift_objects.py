@@ -1,5 +1,7 @@
 """OpenShift's own kinds: the rules that its real API servers taught (openshift-apis.md section 3)."""
 
+import json
+
 import pulumi
 import pytest
 from pulumi import Output, ResourceOptions
@@ -137,7 +139,16 @@ def test_a_group_whose_members_are_others_is_never_updated(run):
 def test_up_waits_until_a_router_has_admitted_each_route(run):
     """Another Route may hold the host already; stored is not served."""
     for route in run.find("Route"):
-        assert route.annotations["pulumi.com/waitFor"].endswith('(@.type=="Admitted")].status}=True')
+        marked, admitted = json.loads(route.annotations["pulumi.com/waitFor"])
+        assert admitted.endswith('(@.type=="Admitted")].status}=True')
+        assert marked == f"jsonpath={{.metadata.annotations.entrance}}={route.annotations['entrance']}"
+
+
+def test_the_mark_of_a_route_changes_with_what_the_router_is_told():
+    """By it the engine tells the changed Route from the one before, which is admitted as well."""
+    runs = [harness.run_program({**DEMO, "exposure": exposure}) for exposure in ({}, {"allowFrom": ["10.0.0.0/8"]})]
+    marks = [{one.metadata["name"]: one.annotations["entrance"] for one in run.find("Route")} for run in runs]
+    assert all(marks[0][name] != marks[1][name] for name in marks[0])
         assert route.annotations["pulumi.com/timeoutSeconds"] == "600"
         assert route.error_hooks == ("explain-failure",), f"{route.urn} would fail without the router's reason"
 
