@@ -142,6 +142,8 @@ def test_up_waits_until_a_router_has_admitted_each_route(run):
         marked, admitted = json.loads(route.annotations["pulumi.com/waitFor"])
         assert admitted.endswith('(@.type=="Admitted")].status}=True')
         assert marked == f"jsonpath={{.metadata.annotations.entrance}}={route.annotations['entrance']}"
+        assert route.annotations["pulumi.com/timeoutSeconds"] == "600"
+        assert route.error_hooks == ("explain-failure",), f"{route.urn} would fail without the router's reason"
 
 
 def test_the_mark_of_a_route_changes_with_what_the_router_is_told():
@@ -149,8 +151,6 @@ def test_the_mark_of_a_route_changes_with_what_the_router_is_told():
     runs = [harness.run_program({**DEMO, "exposure": exposure}) for exposure in ({}, {"allowFrom": ["10.0.0.0/8"]})]
     marks = [{one.metadata["name"]: one.annotations["entrance"] for one in run.find("Route")} for run in runs]
     assert all(marks[0][name] != marks[1][name] for name in marks[0])
-        assert route.annotations["pulumi.com/timeoutSeconds"] == "600"
-        assert route.error_hooks == ("explain-failure",), f"{route.urn} would fail without the router's reason"
 
 
 @pytest.mark.parametrize(
