@@ -23,6 +23,8 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 SPACE = "many-backends"
 LOGINS, SIDE_BY_SIDE = 200, 4
+# Those whom the sandbox has a User for.
+PEOPLE = ("alice", "bob", "carol")
 COUNTS = {"frontend": 3, "backend": 2}
 SETTINGS: Json = {
     "namespace": SPACE,
@@ -120,8 +122,7 @@ def test_two_hundred_logins_through_three_frontends_and_two_backends_while_their
     many: Deployed,
 ) -> None:
     # The first login of each makes a user in LiteLLM, which takes seconds.
-    people = [f"user-{number}" for number in range(SIDE_BY_SIDE)]
-    for name in people:
+    for name in PEOPLE:
         Browser(many.web, many.portal).log_in(name)
     outcomes: Counter[str] = Counter()
     deleted: Counter[str] = Counter()
@@ -131,7 +132,7 @@ def test_two_hundred_logins_through_three_frontends_and_two_backends_while_their
         # As many as it takes for each tier to lose several pods.
         time.sleep(0.5)
         try:
-            again = Browser(many.web, many.portal).log_in(people[number % SIDE_BY_SIDE])
+            again = Browser(many.web, many.portal).log_in(PEOPLE[number % len(PEOPLE)])
             outcomes[f"begun again {again} times" if again else "at once"] += 1
         except (AssertionError, OSError) as problem:
             outcomes[f"failed: {str(problem)[:120]}"] += 1
@@ -155,7 +156,7 @@ def test_either_backend_alone_lets_people_in(many: Deployed) -> None:
         many.cluster.kubectl("scale", "-n", SPACE, f"deployment/{server}", "--replicas=0")
         until(f"{server} to be gone", lambda: many.is_ready("backend", 1), 60)
         try:
-            assert [Browser(many.web, many.portal).log_in("user-0") for _ in range(5)] == [0] * 5
+            assert [Browser(many.web, many.portal).log_in(PEOPLE[0]) for _ in range(5)] == [0] * 5
         finally:
             many.cluster.kubectl("scale", "-n", SPACE, f"deployment/{server}", "--replicas=1")
             until("both to be ready", lambda: many.is_ready("backend", 2), 120)
