@@ -27,7 +27,10 @@ def back(stack: Deployed) -> Iterator[None]:
 
 def changed(stack: Deployed, exposure: Json, expect: int = 0) -> str:
     """An up with other entrances, and the page closed; it ends with the verification through them."""
-    stack.project.change(exposure=exposure, gateway={**(stack.settings.get("gateway") or {}), **HIDDEN})
+    # One that is to fail is not waited for as long as one that is to work.
+    limit = 60 if expect else stack.settings["rolloutTimeoutSeconds"]
+    gateway = {**stack.settings["gateway"], **HIDDEN}
+    stack.project.change(exposure=exposure, gateway=gateway, rolloutTimeoutSeconds=limit)
     started = time.monotonic()
     said = stack.project.up(expect=expect)
     report(f"up to {sorted(exposure) or 'closed paths'}: {time.monotonic() - started:.0f} s")
