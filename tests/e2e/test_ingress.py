@@ -22,6 +22,8 @@ def back(stack: Deployed) -> Iterator[None]:
     kept = stack.project.config()
     yield
     stack.project.write_config(kept)
+    assert "oc delete ingress -n" in stack.project.refused()
+    stack.cluster.kubectl("delete", "ingress", "-n", stack.namespace, "--all")
     stack.project.up()
 
 
@@ -76,6 +78,10 @@ def test_an_allow_list_without_the_cluster_itself_fails_the_up_and_lets_nobody_e
 
 
 def test_ingresses_serve_portal_and_gateway_as_routes_do(stack: Deployed) -> None:
+    # The router takes the older of two, and the engine deletes last: the operator is told to delete first.
+    stack.project.change(exposure=INGRESS)
+    assert "oc delete route -n" in stack.project.refused()
+    stack.cluster.kubectl("delete", "route", "-n", stack.namespace, "--all")
     changed(stack, INGRESS)
     assert not stack.cluster.items("routes", stack.namespace)
     assert len(stack.cluster.items("ingresses", stack.namespace)) == 3

@@ -121,3 +121,9 @@ def test_closing_the_admin_page_makes_a_route_for_each_path_and_takes_the_wide_o
         assert told["haproxy.router.openshift.io/hsts_header"] == "max-age=60"
         assert told["haproxy.router.openshift.io/ip_allowlist"] == "10.0.0.0/8"
     assert empty.preview_json() == []
+
+    # A router takes the older of two, and the engine would delete these last.
+    empty.change(exposure=INGRESS)
+    said = empty.refused()
+    assert "oc delete route -n" in said
+    assert "litemaas litemaas-api" in " ".join(said.partition("oc delete route")[2].split())

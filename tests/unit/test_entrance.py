@@ -15,6 +15,7 @@ from tests.unit.ways import policies
 
 HAPROXY, OF_NGINX = "haproxy.router.openshift.io", "nginx.ingress.kubernetes.io"
 CLASS = "/apis/networking.k8s.io/v1/ingressclasses/web"
+PORTAL_HOST = f"litemaas-litemaas.{harness.DOMAIN}"
 INGRESS = {"kind": "ingress", "ingress": {"className": "web", "controllerNamespace": "ingress-nginx"}}
 HOSTS = {"portal": "models.example.com", "gateway": "llm.example.com", "api": "models-api.example.com"}
 NEEDED = {"/health", "/key", "/model", "/team", "/user"}
@@ -407,3 +408,33 @@ def test_what_an_unknown_controller_cannot_be_told_is_refused(guarded):
 
 def test_tls_inside_needs_routes():
     assert "litemaas:tls.internal" in refusal({**DEMO, "tls": {"internal": True}}, cluster(NGINX), **INGRESS)
+
+
+def other_kind(kind: str, host: str, **meta) -> harness.FakeCluster:
+    """A cluster on which something of the other kind serves ``host``."""
+    metadata = {"name": "litemaas", "namespace": "litemaas", **meta}
+    if kind == "Route":
+        path = "/apis/route.openshift.io/v1/namespaces/litemaas/routes"
+        return cluster(routes=True, answers={path: {"items": [{"metadata": metadata, "spec": {"host": host}}]}})
+    path = "/apis/networking.k8s.io/v1/namespaces/litemaas/ingresses"
+    return harness.FakeCluster({path: {"items": [{"metadata": metadata, "spec": {"rules": [{"host": host}]}}]}})
+
+
+@pytest.mark.parametrize(("exposure", "kind"), [({}, "Ingress"), (INGRESS, "Route")])
+def test_what_serves_the_hosts_in_the_other_way_has_to_go_first(exposure, kind):
+    """The engine deletes last, and a router takes the older of two."""
+    text = refusal(where=other_kind(kind, PORTAL_HOST), **exposure)
+    assert f"{kind} litemaas" in text
+    assert f"oc delete {kind.lower()} -n litemaas litemaas" in text
+
+
+@pytest.mark.parametrize(("exposure", "kind"), [({}, "Ingress"), (INGRESS, "Route")])
+def test_another_host_is_nobodys_business(exposure, kind):
+    config = {**DEMO, "exposure": exposure}
+    assert harness.run_program(config, cluster=other_kind(kind, "other.example.com")).manifests
+
+
+def test_the_route_that_openshift_makes_of_an_ingress_goes_with_it():
+    owner = [{"kind": "Ingress", "name": "litemaas"}]
+    where = other_kind("Route", PORTAL_HOST, ownerReferences=owner)
+    assert harness.run_program({**DEMO, "exposure": INGRESS}, cluster=where).manifests
