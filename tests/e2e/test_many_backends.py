@@ -22,7 +22,7 @@ from tests.engine.driver import Json
 pytestmark = pytest.mark.usefixtures("quiet")
 
 SPACE = "many-backends"
-LOGINS, SIDE_BY_SIDE = 200, 4
+LOGINS, SIDE_BY_SIDE = 200, 8
 # Those whom the sandbox has a User for.
 PEOPLE = ("alice", "bob", "carol")
 COUNTS = {"frontend": 3, "backend": 2}
