@@ -137,10 +137,7 @@ def selector(scope: Scope, component: str) -> dict[str, str]:
 def pod_template(
     scope: Scope, component: str, pod: Pod, *, restart: str | None = None, only: Mapping[str, str] | None = None
 ) -> k8s.core.v1.PodTemplateSpecArgs:
-    """The pod template of ``component`` with one container, under the `restricted` policy.
-
-    ``only`` are labels in addition, which tell its pods from others of the component.
-    """
+    """The pod template of ``component`` with one container and the labels ``only``, under the `restricted` policy."""
     volumes = {mount.name: mount.source for mount in pod.mounts}
     placed = scope.placements.of(component)
     spec = k8s.core.v1.PodSpecArgs(

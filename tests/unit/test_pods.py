@@ -30,10 +30,17 @@ def test_every_pod_meets_the_restricted_policy_in_full(run):
             assert inner["readOnlyRootFilesystem"] is True, workload.urn
 
 
-def test_no_pod_names_a_user_or_group(run):
+def test_no_pod_names_a_user_or_the_group_of_its_volumes(run):
     """OpenShift's SCC chooses them from the namespace's range, and refuses others."""
     for workload in run.workloads:
-        assert not {"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"} & set(harness.keys(workload.pod))
+        assert not {"runAsUser", "fsGroup"} & set(harness.keys(workload.pod))
+
+
+def test_every_pod_runs_as_a_group_of_its_own_and_has_that_of_its_image_beside_it(run):
+    """No SCC sets a group, and the files of images for OpenShift are group 0's (docs/decisions/0036)."""
+    for workload in run.workloads:
+        context = (workload.pod or {})["securityContext"]
+        assert (context["runAsGroup"], context["supplementalGroups"]) == (10001, [0])
 
 
 def test_no_pod_shares_anything_with_its_node(run):
