@@ -157,7 +157,8 @@ export async function backend(env, { wait = true } = {}) {
       body: body && JSON.stringify(body),
     });
     const text = await answer.text();
-    return { status: answer.status, headers: answer.headers, text, json: text ? JSON.parse(text) : undefined };
+    const isJson = (answer.headers.get("content-type") ?? "").startsWith("application/json");
+    return { status: answer.status, headers: answer.headers, text, json: text && isJson ? JSON.parse(text) : undefined };
   }
 
   // A portal token for somebody known to the OpenShift stub.

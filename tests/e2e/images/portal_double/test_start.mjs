@@ -130,9 +130,12 @@ test("requests over the limit of an address are 429, probes too", async () => {
 
 test("metrics are open to everybody, and answers say how browsers are to treat them", async () => {
   const one = await backend({});
+  try {
   const metrics = await one.send("GET", "/api/v1/health/metrics");
   assert.equal(metrics.status, 200);
   assert.match(metrics.text, /^process_uptime_seconds [0-9.]+\n$/);
   assert.equal(metrics.headers.get("x-frame-options"), "SAMEORIGIN");
-  await one.stop();
+  } finally {
+    await one.stop();
+  }
 });
