@@ -1,8 +1,8 @@
 """Who serves Ingresses, as the IngressClass says, and what that controller cannot do."""
 
 from components import entrance
+from config import arguments
 from config.cluster import Cluster
-from config.profiles import hsts_seconds
 from config.report import NAMESPACE, Problem
 from config.settings import Settings
 
@@ -77,12 +77,8 @@ def _not_understood(settings: Settings, name: str) -> list[Problem]:
 def _set_here(settings: Settings, name: str) -> list[Problem]:
     """Annotations that say again, or otherwise, what the program says."""
     wanted = settings.exposure.ingress
-    guard = entrance.Guard(
-        allow_from=settings.exposure.allow_from,
-        connections=settings.exposure.rate_limit.connections,
-        requests_per_second=settings.exposure.rate_limit.requests_per_second,
-        hsts_seconds=hsts_seconds(settings),
+    twice = sorted(
+        {*(wanted.annotations if wanted else ())} & {*entrance.annotations(name, arguments.guard(settings), 0)}
     )
-    twice = sorted({*(wanted.annotations if wanted else ())} & {*entrance.annotations(name, guard, 0)})
     what = "is set by the program; two could not both hold; remove it, and see the other settings of exposure"
     return [Problem(where=f"{_HERE}.ingress.annotations", value=key, what=what) for key in twice]
