@@ -135,12 +135,11 @@ def left_to_others(settings: Settings, authentication: Json) -> list[Problem]:
 
 
 def moved(settings: Settings, deployments: Iterable[Json]) -> list[str]:
-    """That people will come from somebody else than before, by the live backend among ``deployments``."""
+    """That people will come from somebody else than before, by the live backends among ``deployments``."""
     wanted = "oidc" if settings.access.mode == "oidc" else "openshift"
     before = {
         str(variable.get("value"))
         for body in deployments
-        if mapping(body, "metadata").get("name") == "backend"
         for container in listed(body, "spec", "template", "spec", "containers")
         for variable in listed(container, "env")
         if variable.get("name") == "AUTH_PROVIDER"

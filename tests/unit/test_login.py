@@ -283,10 +283,10 @@ def test_a_cluster_with_its_own_oauth_server_is_none_of_these(kind):
 # --- Moving ---
 
 
-def backend_of(provider: str) -> dict:
-    path = "/apis/apps/v1/namespaces/litemaas/deployments/backend"
+def backend_of(provider: str, name: str = "backend") -> dict:
+    path = f"/apis/apps/v1/namespaces/litemaas/deployments/{name}"
     container = {"name": "backend", "env": [{"name": "X"}, {"name": "AUTH_PROVIDER", "value": provider}]}
-    metadata = {"name": "backend", "labels": OURS}
+    metadata = {"name": name, "labels": OURS}
     return {path: {"metadata": metadata, "spec": {"template": {"spec": {"containers": [container]}}}}}
 
 
@@ -294,6 +294,14 @@ def test_a_move_from_openshift_to_a_provider_is_announced_with_what_it_does_to_p
     (line,) = harness.run_program(AS_OIDC, ["secrets"], cluster=harness.FakeCluster(backend_of("openshift"))).log
     assert line.startswith("Log-in moves from openshift to oidc.")
     assert "cannot log in, since user names are unique" in line
+
+
+def test_several_backends_move_with_the_same_notice():
+    storage = {"backups": {"size": "1Gi", "accessMode": "ReadWriteMany", "storageClass": "shared"}}
+    config = {**AS_OIDC, "replicas": {"backend": 2}, "storage": storage}
+    double = harness.FakeCluster(backend_of("openshift", "backend-2"))
+    (line,) = harness.run_program(config, ["secrets"], cluster=double).log
+    assert line.startswith("Log-in moves from openshift to oidc.")
 
 
 @pytest.mark.parametrize(("config", "provider"), [(AS_OIDC, "oidc"), (AS_ACCOUNT, "openshift")])
