@@ -1,6 +1,6 @@
 """Backend tier: the portal's API server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -117,12 +117,12 @@ class Backend(ComponentResource):
             opts=ResourceOptions(parent=self, protect=args.protect),
         )
         pod = trusting(_pod(args, env.metadata.name, scripts.metadata.name, account, backups.metadata.name), args.trust)
-        templates = _servers(name, self, args, pod)
+        servers, templates = _servers(name, self, args, pod)
         parts.budget(name, scope, "backend", args.size, child)
         service = parts.service(name, scope, "backend", PORT, child)
         self.service = service.address
         self.url = replace(service, address=Output.format("http://{0}:{1}", self.service, PORT))
-        self.addresses = _addresses(scope, args.size.replicas, child)
+        self.addresses = _addresses(scope, servers, child)
         self.edges = wiring.calls("backend", args)
         self.env_secret = env.metadata.name
         self.revision = revision.of(*templates)
@@ -137,33 +137,46 @@ def _only(server: str) -> dict[str, str]:
 
 def _servers(
     name: str, tier: ComponentResource, args: BackendArgs, pod: kube.Pod
-) -> list[k8s.core.v1.PodTemplateSpecArgs]:
-    """Makes a Deployment for each pod, and tells their templates.
+) -> tuple[dict[str, k8s.apps.v1.Deployment], list[k8s.core.v1.PodTemplateSpecArgs]]:
+    """Makes a Deployment for each pod; tells them by name, and their templates.
 
     Not one StatefulSet, which a pod that never gets ready holds up for ever, the next up with its cure included.
     """
     scope, single = args.scope, replace(args.size, replicas=1)
     # URLs are known long before roles exist and models are registered.
     before = [*args.ready]
+    made: dict[str, k8s.apps.v1.Deployment] = {}
     templates: list[k8s.core.v1.PodTemplateSpecArgs] = []
     for number, server in enumerate(servers := backends(args.size.replicas), start=1):
         spec = kube.deployment(scope, "backend", pod, recreate=True, only=_only(server))
-        made = k8s.apps.v1.Deployment(
+        made[server] = k8s.apps.v1.Deployment(
             f"{name}-server" if len(servers) == 1 else f"{name}-server-{number}",
             metadata=scope.meta("backend", server, scope.rollout(server, single)),
             spec=spec,
             opts=scope.workload(tier, server, depends_on=before),
         )
-        before = [*args.ready, made]
+        before = [*args.ready, made[server]]
         templates.append(cast("k8s.core.v1.PodTemplateSpecArgs", spec.template))
-    return templates
+    return made, templates
 
 
-def _addresses(scope: kube.Scope, count: int, opts: ResourceOptions) -> list[Output[str]]:
-    """Host and port of each of several."""
-    numbered = [server for server in backends(count) if _only(server)]
-    services = [parts.service(each, scope, "backend", PORT, opts, only=(each, _only(each))) for each in numbered]
-    return [Output.format("{0}:{1}", each.address, PORT) for each in services]
+def _addresses(
+    scope: kube.Scope, servers: Mapping[str, k8s.apps.v1.Deployment], opts: ResourceOptions
+) -> list[Output[str]]:
+    """Host and port of each of several, known once its pod is ready.
+
+    Frontends that knew them before answered 502 for as long as the first of them took to start: with one backend
+    before and two after, for 90 s on a busy node.
+    """
+    services = {
+        each: parts.service(each, scope, "backend", PORT, opts, only=(each, _only(each)))
+        for each in servers
+        if _only(each)
+    }
+    return [
+        Output.all(one.address, servers[each].id).apply(lambda known: f"{known[0]}:{PORT}")
+        for each, one in services.items()
+    ]
 
 
 def _environment(args: BackendArgs) -> dict[str, Input[str]]:

@@ -30,6 +30,7 @@ AGAIN = {"pulumi.com/replaceUnready": "true"}
 # A user without a name gets 0, by which images for OpenShift open their files: it stays as a second one (0036).
 _GROUP = 10001
 _ALL_PODS = ("replicas", "updatedReplicas", "availableReplicas")
+_COMPLETE = 'jsonpath={.status.conditions[?(@.type=="Progressing")].reason}=NewReplicaSetAvailable'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +74,11 @@ class Scope:
         """Annotations of a Deployment, which is up when all its pods are of the new kind, and ready.
 
         The engine's own rule takes the old ReplicaSet for the new one until the controller has seen
-        the change (docs/decisions/0012). Where an autoscaler decides on the number, it has to do.
+        the change (docs/decisions/0012). Where an autoscaler decides on the number, the controller's word has to do.
         """
-        if component in self.autoscaled:
-            return self.awaited(heal=True)
-        counts = (f"jsonpath={{.status.{each}}}={size.replicas}" for each in _ALL_PODS)
-        return self.awaited(heal=True) | {"pulumi.com/waitFor": json.dumps(["condition=Available", *counts])}
+        counts = [f"jsonpath={{.status.{each}}}={size.replicas}" for each in _ALL_PODS]
+        told = ["condition=Available", *([_COMPLETE] if component in self.autoscaled else counts)]
+        return self.awaited(heal=True) | {"pulumi.com/waitFor": json.dumps(told)}
 
     def job_meta(self, component: str) -> k8s.meta.v1.ObjectMetaArgs:
         """Metadata of a Job, which `up` waits for, and which runs again if it failed the last time."""

@@ -124,7 +124,8 @@ def test_an_autoscaler_sizes_the_proxy_and_the_program_leaves_its_number_alone()
     }
     assert proxy(run).inputs["spec"]["replicas"] == 2
     assert proxy(run).ignore_changes == ("spec.replicas",)
-    assert "pulumi.com/waitFor" not in proxy(run).annotations, "nobody knows how many pods to wait for"
+    # Nobody knows how many pods to wait for: the controller says when all are new.
+    assert "}=NewReplicaSetAvailable" in proxy(run).annotations["pulumi.com/waitFor"].replace(".reason}", "}")
     assert harness.container(proxy(run))["resources"]["requests"]["cpu"], "use is measured against it"
 
 

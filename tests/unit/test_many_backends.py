@@ -67,6 +67,12 @@ def test_each_starts_once_the_one_before_it_is_ready(several):
     assert all(waits in one.annotations["pulumi.com/waitFor"] for one in (first, second, third))
 
 
+def test_frontends_know_them_once_they_are_ready(several):
+    """Two for one before: new frontends answered 502 until the first of the two had started."""
+    (config,) = (one for one in several.find("ConfigMap") if "backends" in one.inputs.get("data", {}))
+    assert {one.urn for one in servers(several)} <= set(config.dependencies)
+
+
 def test_each_has_a_service_of_its_own_and_policies_let_frontends_through_to_all(several):
     for one in servers(several):
         name = one.metadata["name"]
