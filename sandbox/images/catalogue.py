@@ -76,6 +76,8 @@ chmod +x schema-engine
 PRISMA_QUERY_ENGINE_BINARY={ENGINE}/query-engine PRISMA_SCHEMA_ENGINE_BINARY=/tmp/schema-engine \\
   PRISMA_CLI_QUERY_ENGINE_TYPE=binary CHECKPOINT_DISABLE=1 \\
   node /tmp/cli/node_modules/prisma/build/index.js generate --schema schema.prisma
+# pip has done so for all that it installed; each start would do it for these 16 MB, in 2.5 s and 470 MB.
+{APP}/bin/python3 -m compileall -q {APP}/lib/python3.11/site-packages/prisma
 rm -f {APP}/bin/prisma
 ln -s {ENGINE}/prisma {APP}/bin/prisma
 mkdir -p /app

@@ -3,20 +3,19 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import partial
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.images.make import make
-from tests.e2e import external
-from tests.e2e.mistakes import EARLY, fail_early
+from tests.e2e import external, journey, mistakes, ways
 from tests.e2e.replicas import addresses, ask
 from tests.e2e.stack import Deployed, Slow
-from tests.e2e.web import Gateway, User, Web, until
+from tests.e2e.web import Gateway, Key, User, Web, until
 from tests.engine.driver import DOMAIN, Cluster, Json, copy_program
 
 GPT_OSS: Json = {
@@ -37,10 +36,14 @@ SETTINGS: Json = {
     # The members are the tests' to change, and the check runs when they say so.
     "access": {"admins": ["alice"], "readonly": ["carol"], "enforceGroups": True, "enforceSchedule": "0 0 1 1 *"},
     "replicas": {"litellm": 2, "frontend": 2},
+    # For several backends later: a claim of one node cannot become one of several. The sandbox has one node, and its
+    # provisioner makes a directory whatever a claim asks for.
+    "storage": {"backups": {"size": "1Gi", "accessMode": "ReadWriteMany", "storageClass": "sandbox"}},
     # Once a year: tests make keys that open every model, and say themselves when they are looked for.
     "gateway": {"keyCheck": {"schedule": "0 0 1 1 *"}},
 }
 TIERS = {"postgres": 1, "redis": 1, "litellm": 2, "backend": 1, "frontend": 2}
+# By what the one stack is at the time: as first deployed, grown, as before with other secrets, then moving.
 ORDER = (
     "test_up",
     # Before other stacks come and go: Chromium gives up on a page when a network interface of the machine changes.
@@ -51,16 +54,17 @@ ORDER = (
     "test_verify_command",
     "test_roles",
     "test_network",
-    # Before other stacks come and go, whose gateways lockdown does not let in.
-    "test_lockdown",
-    "test_external_database",
+    "test_usage",
     "test_shared_limits",
+    "test_database_failures",
     "test_gateway_settings",
     "test_rolling_updates",
+    "test_lockdown",
     "test_many_backends",
-    "test_database_failures",
-    "test_wrong_settings",
     "test_rotation",
+    "test_open_models",
+    "test_external_database",
+    "test_wrong_settings",
     "test_login_modes",
     "test_ingress",
     "test_tls",
@@ -156,26 +160,82 @@ def deleted(stack: Deployed, bob: User) -> Iterator[Future[float]]:
         yield pool.submit(until, "both to refuse", refused, 70, 0.5)
 
 
+@dataclass(frozen=True)
+class Used:
+    """What somebody asked a model, and what the model counted."""
+
+    user: User
+    key: Key
+    usages: list[Json]
+
+
 @pytest.fixture(scope="session")
-def beside(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[str]]]:
+def used(stack: Deployed) -> Used:
+    """Three calls; what is recorded of them comes up to a minute later, spent by other tests."""
+    carol = stack.user("carol")
+    key = carol.key("gpt-oss-20b")
+    return Used(carol, key, [stack.gateway.complete(key.secret, "gpt-oss-20b").ok().json()["usage"] for _ in range(3)])
+
+
+@pytest.fixture(scope="session")
+def beside(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """What became of other stacks in the same cluster, each in a namespace of its own and gone afterwards.
 
-    They take minutes, most of it waiting, so they come and go while the tests run that no load disturbs.
+    They take minutes, most of it waiting, so they come and go while the tests run.
     """
     external.serve(stack)
-    stranger, private = external.STRANGER.certificate, external.AUTHORITY.certificate
-    work: dict[str, Callable[[Path], str]] = {
-        "external": partial(external.deploy, stack),
-        **{name: partial(fail_early, stack, mistake=name) for name in EARLY},
-        "external-stranger": partial(external.fail, stack, authority=stranger, password=external.PASSWORD),
-        "external-password": partial(external.fail, stack, authority=private, password=external.PASSWORD + "2"),
+    chains = {
+        mistakes.mended_one_by_one: (
+            "no-salt-key",
+            "wrong-sslmode",
+            "wrong-redirect",
+            "unknown-client",
+            "nobody-let-in",
+            "from outside",
+            "roles",
+        ),
+        external.let_in_at_last: ("external-password", "external-stranger", "external"),
+        mistakes.no_rights: ("no-rights",),
     }
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        yield {name: pool.submit(do, tmp_path_factory.mktemp(name)) for name, do in work.items()}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        coming = {}
+        for chain, names in chains.items():
+            future = pool.submit(chain, stack, tmp_path_factory.mktemp("beside"))
+            coming |= dict.fromkeys(names, future)
+        yield lambda name: coming[name].result()[name]
+    external.stop(stack)
 
 
 @pytest.fixture(scope="session")
-def quiet(stack: Deployed, beside: Mapping[str, Future[str]]) -> None:
-    """For tests that measure what a load notices: nothing else of ours is starting, stopping or running."""
-    wait(beside.values())
-    external.stop(stack)
+def callers(stack: Deployed) -> Iterator[dict[str, tuple[str, str]]]:
+    """Namespace and pod of whoever may try to come around the gateway, by a Route of a model's own too."""
+    with ways.callers(stack) as found, ways.exposed(stack):
+        yield found
+
+
+@pytest.fixture(scope="session")
+def grown(stack: Deployed) -> journey.Grown:
+    """Makes the stack all that it can be while people work; test_rotation takes it back."""
+    grown = journey.grow(stack)
+    for name, load in grown.loads.items():
+        report(f"{name} while the stack grows: {load}")
+    return grown
+
+
+@pytest.fixture(scope="session")
+def settled(stack: Deployed) -> Json:
+    """The settings before log-in and entrances move; they come back at the end."""
+    return stack.project.config()
+
+
+@pytest.fixture(scope="session")
+def at_a_provider(stack: Deployed, settled: Json) -> str:
+    """What the `up` said that moved log-in to a provider."""
+    assert settled
+    return journey.move_to_a_provider(stack)
+
+
+@pytest.fixture(scope="session")
+def ingresses(stack: Deployed, settled: Json) -> str:
+    """What a preview said of Ingresses; they are there now."""
+    return journey.move_to_ingresses(stack, settled)

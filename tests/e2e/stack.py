@@ -49,6 +49,14 @@ class Deployed:
         """A key of nobody's: the portal's keys count towards their user's calls per minute."""
         return self.administer("/key/generate", {"models": list(models)}).json()["key"]
 
+    def shrink(self) -> None:
+        """Write the settings of the first up for all that has grown since; the next up is for the caller."""
+        self.project.change(modelServing=None, gateway=self.settings["gateway"], replicas=self.settings["replicas"])
+
+    def uids(self, component: str) -> set[str]:
+        """Of a component's pods: each is another one once it has been replaced."""
+        return {each["metadata"]["uid"] for each in self.pods(component)}
+
     def administer(self, path: str, body: Json) -> Answer:
         """A request to LiteLLM with its master key, which has to succeed."""
         master = {"Authorization": f"Bearer {in_use(self.project)['litellmMasterKey']}"}

@@ -16,8 +16,6 @@ from tests.e2e.load import Load
 from tests.e2e.stack import Deployed
 from tests.e2e.web import User, until
 
-pytestmark = pytest.mark.usefixtures("quiet")
-
 
 def delete_pod(stack: Deployed, _: Sandbox) -> None:
     """As a drain of its node would, without waiting for the successor."""

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import MODELS, SETTINGS, report
+from tests.e2e.conftest import MODELS, report
 from tests.e2e.stack import Deployed
 from tests.e2e.web import Key, User, until
 
-pytestmark = pytest.mark.usefixtures("quiet")
 MODEL = "devstral-2"
 
 
@@ -52,24 +51,16 @@ def test_a_second_check_finds_nothing_more_to_do(stack: Deployed, emptied: Key) 
     assert stack.gateway.complete(emptied.secret, MODEL).status == 401
 
 
-def test_the_check_runs_by_the_clock_and_an_autoscaler_sizes_the_gateway(stack: Deployed) -> None:
-    """Neither is anything to the pods that are there."""
-    before = {each["metadata"]["uid"] for each in stack.pods("litellm")}
+@pytest.mark.usefixtures("grown")
+def test_a_check_each_minute_refuses_an_open_key_by_itself(stack: Deployed) -> None:
     body = {"models": [], "metadata": {"created_by": "litemaas"}, "key_alias": "by-the-clock", "duration": "30m"}
     key = stack.administer("/key/generate", body).json()["key"]
-    scaled = {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}}
-    sizes = {name: count for name, count in SETTINGS["replicas"].items() if name != "litellm"}
-    stack.project.change(gateway={"keyCheck": {"schedule": "* * * * *"}, **scaled}, replicas=sizes)
-    try:
-        stack.project.up()
-        seconds = until("the key to be refused", lambda: stack.gateway.complete(key, MODEL).status == 401, 150)
-        report(f"with a check each minute, an open key is refused {seconds:.0f} s after the up")
-        spec = stack.cluster.get("horizontalpodautoscaler", "litellm", stack.namespace)["spec"]
-        assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 4)
-        stack.project.preview("--refresh", "--expect-no-changes")
-    finally:
-        stack.project.change(gateway=SETTINGS["gateway"], replicas=SETTINGS["replicas"])
-        # The first removes the autoscaler, the second sets the number of pods.
-        stack.project.up()
-        stack.project.up()
-    assert {each["metadata"]["uid"] for each in stack.pods("litellm")} == before
+    seconds = until("the key to be refused", lambda: stack.gateway.complete(key, MODEL).status == 401, 150)
+    report(f"with a check each minute, an open key is refused {seconds:.0f} s after it was made")
+
+
+@pytest.mark.usefixtures("grown")
+def test_an_autoscaler_sizes_the_gateway_and_its_number_is_no_change(stack: Deployed) -> None:
+    spec = stack.cluster.get("horizontalpodautoscaler", "litellm", stack.namespace)["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 4)
+    stack.project.preview("--refresh", "--expect-no-changes")

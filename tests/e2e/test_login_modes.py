@@ -1,31 +1,18 @@
-"""People log in by each of the modes, to which the one stack is moved by `up`; what is not the client's is refused."""
+"""People log in by each of the modes, to which the one stack is moved by `up`; what is not the client's is refused.
+
+A client that the provider does not know, test_wrong_settings has.
+"""
 
 import base64
 import urllib.parse
-from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import SETTINGS, report
+from tests.e2e.journey import GIVEN, ISSUER, SECRET
 from tests.e2e.stack import Deployed
 from tests.e2e.web import Answer
 from tests.engine.driver import DOMAIN, in_use
-
-pytestmark = pytest.mark.usefixtures("quiet")
-ISSUER = f"https://login-double.{DOMAIN}/oidc"
-NAME = "oauthClientSecret"
-# As in sandbox/node/manifests/oauth.yaml.
-CLIENT, GIVEN = "portal-at-the-double", "oidc-double-5eed-0123456789abcdef"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def as_before(stack: Deployed) -> Iterator[None]:
-    """The tests after these find the stack as it was."""
-    before = stack.project.config()
-    yield
-    stack.project.write_config(before)
-    stack.project.up()
-    assert "admin" in stack.user("alice").roles()
 
 
 def exchange(stack: Deployed, name: str, ends: str, secret: str) -> Answer:
@@ -59,9 +46,10 @@ def test_an_oauth_client_takes_its_secret_and_its_redirect_uri_alone(stack: Depl
     token = f"https://oauth-openshift.{DOMAIN}/oauth/token"
     assert elsewhere(stack).status == 400
     assert exchange(stack, "bob", token, "wrong").status == 401
-    assert exchange(stack, "bob", token, in_use(stack.project)[NAME]).status == 200
+    assert exchange(stack, "bob", token, in_use(stack.project)[SECRET]).status == 200
 
 
+@pytest.mark.usefixtures("settled")
 def test_a_service_account_logs_people_in_with_the_same_roles_and_keys(stack: Deployed) -> None:
     roles, bob = stack.user("alice").roles(), stack.user("bob").api("GET", "/api/v1/auth/me").ok().json()["id"]
     stack.project.change(access={**SETTINGS["access"], "mode": "serviceAccount"})
@@ -88,14 +76,8 @@ def test_a_service_account_logs_people_in_with_the_same_roles_and_keys(stack: De
         assert exchange(stack, "bob", token, right).status == 200
 
 
-def test_a_provider_logs_its_people_in_and_its_groups_give_the_roles(stack: Deployed) -> None:
-    # A value of one's own and a generation exclude each other.
-    others = {name: each for name, each in stack.project.config().get("secrets", {}).items() if name != NAME}
-    access = {"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": CLIENT}}
-    stack.project.change(access=access, secrets=others or None)
-    stack.project.set_secret(f"secrets.{NAME}.value", GIVEN)
-    said = stack.project.up()
-    assert "Log-in moves from openshift to oidc." in said
+def test_a_provider_logs_its_people_in_and_its_groups_give_the_roles(stack: Deployed, at_a_provider: str) -> None:
+    assert "Log-in moves from openshift to oidc." in at_a_provider
     assert stack.web.begin(stack.portal).startswith(f"{ISSUER}/authorize?")
     assert "admin" in stack.user("olga").roles()
     assert stack.user("oscar").roles() == ["user"]
@@ -107,14 +89,3 @@ def test_a_provider_logs_its_people_in_and_its_groups_give_the_roles(stack: Depl
     assert elsewhere(stack).status == 400
     assert exchange(stack, "oscar", f"{ISSUER}/token", "wrong").status == 401
     assert exchange(stack, "oscar", f"{ISSUER}/token", GIVEN).status == 200
-
-
-def test_a_provider_that_does_not_know_the_portal_ends_the_up(stack: Deployed) -> None:
-    """Found by the verification alone; the right client heals it at the end of these tests."""
-    stack.project.change(
-        access={"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": "unknown"}}, rolloutTimeoutSeconds=60
-    )
-    said = stack.project.up(expect=1)
-    line, *_ = (each for each in said.splitlines() if "FAILED" in each and "provider login" in each)
-    report(f"an unknown client: {line.strip()}")
-    assert "the provider does not know this client" in said

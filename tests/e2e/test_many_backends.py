@@ -7,33 +7,23 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
 from tests.e2e.conftest import report
-from tests.e2e.mistakes import spoilt
+from tests.e2e.journey import BACKENDS, FRONTENDS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import Answer, Web, until
 from tests.engine.driver import Json
 
-pytestmark = pytest.mark.usefixtures("quiet")
+pytestmark = pytest.mark.usefixtures("grown")
 
-SPACE = "many-backends"
 LOGINS, SIDE_BY_SIDE = 200, 8
 # Those whom the sandbox has a User for.
 PEOPLE = ("alice", "bob", "carol")
-COUNTS = {"frontend": 3, "backend": 2}
-SETTINGS: Json = {
-    "namespace": SPACE,
-    "models": ["granite-8b-agent"],
-    "access": {"manageGroups": False},
-    "replicas": {"litellm": 1, **COUNTS},
-    # The sandbox has one node, and its provisioner makes a directory whatever a claim asks for.
-    "storage": {"backups": {"size": "1Gi", "accessMode": "ReadWriteMany", "storageClass": "sandbox"}},
-}
+COUNTS = {"frontend": FRONTENDS, "backend": BACKENDS}
 
 
 @dataclass
@@ -97,33 +87,23 @@ class Browser:
         return granted.headers["Location"]
 
 
-@pytest.fixture(scope="module")
-def many(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """A stack of its own, since a claim of one node cannot become one of several."""
-    project = spoilt(stack, tmp_path_factory.mktemp(SPACE), {}, SPACE, **SETTINGS)
-    project.up()
-    found = project.outputs()
-    yield replace(stack, project=project, portal=found["portal_url"], namespace=SPACE)
-    project.destroy()
-
-
-def _delete_in_turn(many: Deployed, deleted: Counter[str], stop: threading.Event) -> None:
+def _delete_in_turn(stack: Deployed, deleted: Counter[str], stop: threading.Event) -> None:
     """Delete the oldest pod of either tier, wait until all are ready, and so on."""
     for tier in itertools.cycle(("frontend", "backend")):
         if stop.is_set():
             return
-        oldest, *_ = sorted(many.pods(tier), key=lambda pod: pod["metadata"]["creationTimestamp"])
-        many.cluster.kubectl("delete", "pod", "-n", SPACE, oldest["metadata"]["name"], "--wait=false")
+        oldest, *_ = sorted(stack.pods(tier), key=lambda pod: pod["metadata"]["creationTimestamp"])
+        stack.cluster.kubectl("delete", "pod", "-n", stack.namespace, oldest["metadata"]["name"], "--wait=false")
         deleted[tier] += 1
-        until(f"all of {tier} to be ready", lambda tier=tier: many.is_ready(tier, COUNTS[tier]), 180)
+        until(f"all of {tier} to be ready", lambda tier=tier: stack.is_ready(tier, COUNTS[tier]), 180)
 
 
 def test_two_hundred_logins_through_three_frontends_and_two_backends_while_their_pods_go_one_by_one(
-    many: Deployed,
+    stack: Deployed,
 ) -> None:
     # The first login of each makes a user in LiteLLM, which takes seconds.
     for name in PEOPLE:
-        Browser(many.web, many.portal).log_in(name)
+        Browser(stack.web, stack.portal).log_in(name)
     outcomes: Counter[str] = Counter()
     deleted: Counter[str] = Counter()
     stop = threading.Event()
@@ -132,13 +112,13 @@ def test_two_hundred_logins_through_three_frontends_and_two_backends_while_their
         # As many as it takes for each tier to lose several pods.
         time.sleep(0.5)
         try:
-            again = Browser(many.web, many.portal).log_in(PEOPLE[number % len(PEOPLE)])
+            again = Browser(stack.web, stack.portal).log_in(PEOPLE[number % len(PEOPLE)])
             outcomes[f"begun again {again} times" if again else "at once"] += 1
         except (AssertionError, OSError) as problem:
             outcomes[f"failed: {str(problem)[:120]}"] += 1
 
     with ThreadPoolExecutor(SIDE_BY_SIDE + 1) as pool:
-        deleting = pool.submit(_delete_in_turn, many, deleted, stop)
+        deleting = pool.submit(_delete_in_turn, stack, deleted, stop)
         try:
             list(pool.map(log_in, range(LOGINS)))
         finally:
@@ -150,19 +130,19 @@ def test_two_hundred_logins_through_three_frontends_and_two_backends_while_their
     assert not [each for each in outcomes if each.startswith("failed")], outcomes
 
 
-def test_either_backend_alone_lets_people_in(many: Deployed) -> None:
+def test_either_backend_alone_lets_people_in(stack: Deployed) -> None:
     """Else the test before may have looked at one of them only."""
     for server in ("backend-1", "backend-2"):
-        many.cluster.kubectl("scale", "-n", SPACE, f"deployment/{server}", "--replicas=0")
-        until(f"{server} to be gone", lambda: many.is_ready("backend", 1), 60)
+        stack.cluster.kubectl("scale", "-n", stack.namespace, f"deployment/{server}", "--replicas=0")
+        until(f"{server} to be gone", lambda: stack.is_ready("backend", 1), 60)
         try:
-            assert [Browser(many.web, many.portal).log_in(PEOPLE[0]) for _ in range(5)] == [0] * 5
+            assert [Browser(stack.web, stack.portal).log_in(PEOPLE[0]) for _ in range(5)] == [0] * 5
         finally:
-            many.cluster.kubectl("scale", "-n", SPACE, f"deployment/{server}", "--replicas=1")
-            until("both to be ready", lambda: many.is_ready("backend", 2), 120)
+            stack.cluster.kubectl("scale", "-n", stack.namespace, f"deployment/{server}", "--replicas=1")
+            until("both to be ready", lambda: stack.is_ready("backend", 2), 120)
 
 
-def test_a_drain_of_the_node_would_be_let_to_take_one_pod_of_each_at_a_time(many: Deployed) -> None:
+def test_a_drain_of_the_node_would_be_let_to_take_one_pod_of_each_at_a_time(stack: Deployed) -> None:
     for tier, count in COUNTS.items():
-        budget = many.cluster.get("poddisruptionbudget", tier, SPACE)["status"]
+        budget = stack.cluster.get("poddisruptionbudget", tier, stack.namespace)["status"]
         assert (budget["expectedPods"], budget["disruptionsAllowed"]) == (count, 1)

@@ -9,8 +9,6 @@ from tests.e2e.replicas import addresses, ask
 from tests.e2e.stack import Deployed
 from tests.e2e.web import User, early_in_a_minute, until
 
-pytestmark = pytest.mark.usefixtures("quiet")
-
 
 @pytest.fixture(scope="module")
 def replicas(stack: Deployed) -> list[str]:

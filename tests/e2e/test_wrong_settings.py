@@ -1,25 +1,14 @@
 """What used to end in a portal that looks well and does not work ends in a failed `up` that says why.
 
-The program itself makes none of these mistakes, so the tests deploy copies with mistakes in them.
+The program itself makes none of these mistakes, so the stacks beside the one are made by copies with mistakes in them.
 """
 
 import re
-from collections.abc import Mapping
-from concurrent.futures import Future
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import SETTINGS, report
-from tests.e2e.mistakes import spoilt
-from tests.e2e.stack import Deployed
-from tests.engine.driver import Json
-
-NOWHERE: Json = {
-    "name": "nowhere",
-    "endpoint": "http://nowhere-predictor.private-ai.svc.cluster.local:8080/v1",
-    "contextLength": 4096,
-}
+from tests.e2e.conftest import report
 
 
 def reason(said: str, pattern: str) -> str:
@@ -32,32 +21,46 @@ def reason(said: str, pattern: str) -> str:
 @pytest.mark.parametrize(
     ("mistake", "pattern"),
     [
-        ("wrong-sslmode", r"log: .*(TLS|SSL)"),
-        ("no-salt-key", r"LITELLM_SALT_KEY"),
         ("no-rights", r"log: .*permission denied for schema public"),
+        ("no-salt-key", r"LITELLM_SALT_KEY"),
+        ("wrong-sslmode", r"log: .*(TLS|SSL)"),
         ("external-stranger", r"log: .*certificate verify failed"),
         ("external-password", r"log: refused: .*password"),
     ],
 )
 def test_a_first_up_that_cannot_work_fails_with_its_reason(
-    beside: Mapping[str, Future[str]], mistake: str, pattern: str
+    beside: Callable[[str], str], mistake: str, pattern: str
 ) -> None:
-    said = beside[mistake].result()
+    said = beside(mistake)
     report(f"{mistake}: {reason(said, pattern)}")
     # The log lines are the pods' own; the program itself must not end in one.
     assert not [line for line in said.splitlines() if "Traceback" in line and "log:" not in line]
 
 
-def test_a_wrong_redirect_uri_and_a_model_that_is_nowhere_are_found_by_using_them(
-    stack: Deployed, tmp_path: Path
-) -> None:
-    mistakes = {"__main__.py": ("redirect_uri=urls.oauth_callback,", 'redirect_uri=urls.oauth_callback + "/other",')}
-    models = [*SETTINGS["models"], NOWHERE]
-    project = spoilt(stack, tmp_path, mistakes, stack.project.stack, models=models, rolloutTimeoutSeconds=60)
-    said = project.up(expect=1)
-    report("wrong redirect URI: " + reason(said, r"FAILED +OpenShift login .*redirect"))
-    report("a model that is nowhere: " + reason(said, r"FAILED +model nowhere"))
-    # The right program, and the model given up, heal it.
-    stack.project.change(retiredModels=["nowhere"])
-    stack.project.up()
-    assert stack.user("bob").roles()
+@pytest.mark.parametrize(
+    ("mistake", "pattern"),
+    [
+        ("wrong-redirect", r"FAILED +OpenShift login .*redirect"),
+        ("wrong-redirect", r"FAILED +model nowhere"),
+        ("unknown-client", r"FAILED +provider login"),
+        ("unknown-client", r"the provider does not know this client"),
+        ("nobody-let-in", r"verification"),
+    ],
+    ids=(
+        "wrong redirect URI",
+        "a model that is nowhere",
+        "a client that is unknown",
+        "what it is told",
+        "an allow-list of others",
+    ),
+)
+def test_what_looks_well_is_found_wrong_by_using_it(beside: Callable[[str], str], mistake: str, pattern: str) -> None:
+    report(f"{mistake}: {reason(beside(mistake), pattern)}")
+
+
+def test_an_allow_list_without_the_cluster_itself_lets_nobody_else_in_either(beside: Callable[[str], str]) -> None:
+    assert beside("from outside") == "0 0"
+
+
+def test_the_right_settings_heal_all_of_it(beside: Callable[[str], str]) -> None:
+    assert beside("roles") == "user"

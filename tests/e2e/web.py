@@ -91,6 +91,13 @@ class Web:
         finally:
             connection.close()
 
+    def status(self, url: str) -> int:
+        """Of one request; 0 where the connection is closed without an answer."""
+        try:
+            return self.send("GET", url, timeout=10).status
+        except ConnectionError:
+            return 0
+
     def log_in(self, portal: str, name: str) -> "User":
         """What a browser does from the portal's button to its token."""
         done = self.send("GET", self.authorized(self.begin(portal), name)).ok(302)
