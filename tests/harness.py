@@ -12,7 +12,7 @@ import contextvars
 import functools
 import json
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -378,12 +378,16 @@ def build(program: Callable[[], object], *, preview: bool = False, stack: str = 
 
     Fails when the text that Pulumi makes of an Output in an f-string stands in any input.
     """
-    monitor, engine = RecordingMonitor(unknown=preview, stack=stack), RecordingEngine()
+    monitor, engine, queue = RecordingMonitor(unknown=preview, stack=stack), RecordingEngine(), _Queue()
+
+    async def program_and_queue() -> None:
+        program()
+        await queue.drain()
 
     async def drained() -> None:
         asyncio.get_running_loop().set_default_executor(_AtOnce())
-        _configure(monitor, engine, preview=preview, stack=stack)
-        await run_in_stack(_with_its_queue(program))
+        _configure(monitor, engine, queue, preview=preview, stack=stack)
+        await run_in_stack(program_and_queue)
 
     # A context and a loop of its own: nothing of this run is left for the next.
     with _without_what_only_people_see(), asyncio.Runner() as runner:
@@ -412,23 +416,21 @@ class _AtOnce(ThreadPoolExecutor):
         return done
 
 
-def _with_its_queue(program: Callable[[], object]) -> Callable[[], Awaitable[None]]:
-    """The program, and what it queued.
+class _Queue:
+    """What a program has queued.
 
     Pulumi itself waits for one output at a time and looks at all others again each time, which is a
-    seventh of a run. It still waits afterwards, and raises what failed.
+    seventh of a run. It still waits after ``drain``, and raises what failed.
     """
 
-    async def run() -> None:
-        program()
-        while waiting := [task for task in [*settings.SETTINGS.outputs, *_rpcs()] if not task.done()]:
+    def __init__(self) -> None:
+        self.calls = rpc_manager.RPCManager()
+        self.outputs: set[asyncio.Future[Any]] = set()
+
+    async def drain(self) -> None:
+        calls: list[Any] = self.calls.rpcs
+        while waiting := [one for one in (*self.outputs, *calls) if not one.done()]:
             await asyncio.wait(waiting)
-
-    return run
-
-
-def _rpcs() -> list[asyncio.Future[Any]]:
-    return settings.SETTINGS.rpc_manager.rpcs
 
 
 def _unheard(*_: object) -> None:
@@ -452,7 +454,7 @@ def _without_what_only_people_see() -> ExitStack:
     return patched
 
 
-def _configure(monitor: RecordingMonitor, engine: RecordingEngine, *, preview: bool, stack: str) -> None:
+def _configure(monitor: RecordingMonitor, engine: RecordingEngine, queue: _Queue, *, preview: bool, stack: str) -> None:
     settings.configure(
         mocks.MockSettings(
             monitor=monitor,
@@ -465,8 +467,8 @@ def _configure(monitor: RecordingMonitor, engine: RecordingEngine, *, preview: b
         )
     )
     fresh = {
-        "rpc_manager": rpc_manager.RPCManager(),
-        "outputs": set(),
+        "rpc_manager": queue.calls,
+        "outputs": queue.outputs,
         "lock": threading.Lock(),
         "package_refs": {},
         "callbacks": _HookDouble(),
