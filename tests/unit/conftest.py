@@ -53,12 +53,12 @@ def planned_for(settings: Settings) -> list[findings.Owned]:
 
 @pytest.fixture(scope="session")
 def demo() -> harness.Run:
-    return harness.run_program(DEMO)
+    return harness.shared_run(DEMO)
 
 
 @pytest.fixture(scope="session")
 def production() -> harness.Run:
-    return harness.run_program(PRODUCTION)
+    return harness.shared_run(PRODUCTION)
 
 
 @pytest.fixture(scope="session")

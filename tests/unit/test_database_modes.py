@@ -43,7 +43,8 @@ def operator(**changed) -> dict:
 
 
 def run(config: dict, **more) -> harness.Run:
-    return harness.run_program(config, ["secrets"] if "secrets" in config else [], **more)
+    secrets = ["secrets"] if "secrets" in config else []
+    return harness.run_program(config, secrets, **more) if more else harness.shared_run(config, secrets)
 
 
 def refusal(config: dict, **more) -> str:

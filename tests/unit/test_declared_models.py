@@ -51,13 +51,13 @@ TWINS = model("twin", furtherEndpoints=[URL.format("second"), "https://third.exa
 
 
 def test_each_server_of_a_model_is_declared_under_the_same_served_name():
-    servers = declaration(harness.run_program(stack(TWINS)), "twin")["endpoints"]
+    servers = declaration(harness.shared_run(stack(TWINS)), "twin")["endpoints"]
     assert [one["url"] for one in servers] == [URL.format("twin"), URL.format("second"), "https://third.example.com/v1"]
     assert {(one["served_name"], one["key_env"]) for one in servers} == {("ibm/twin", None)}
 
 
 def test_litellm_is_let_through_to_every_server():
-    egress = harness.run_program(stack(TWINS)).one("NetworkPolicy", "litellm").inputs["spec"]["egress"]
+    egress = harness.shared_run(stack(TWINS)).one("NetworkPolicy", "litellm").inputs["spec"]["egress"]
     text = json.dumps(egress)
     assert '"models"' in text
     assert '"0.0.0.0/0"' in text, "the third is outside of the cluster"
@@ -80,7 +80,7 @@ def test_a_server_that_is_written_twice_is_refused():
 
 
 def with_value(key: str = KEY) -> harness.Run:
-    return harness.run_program(stack(model("granite", apiKey={"value": key}), "devstral-2"), secrets={"models"})
+    return harness.shared_run(stack(model("granite", apiKey={"value": key}), "devstral-2"), secrets={"models"})
 
 
 def test_a_key_reaches_litellm_as_a_variable_that_the_model_names():

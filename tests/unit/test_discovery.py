@@ -378,8 +378,8 @@ def test_models_that_say_all_of_themselves_need_no_permission():
     assert "you may not list them" in found.warnings[0]
 
 
-def test_without_kserve_only_who_asks_for_discovery_is_refused():
-    assert harness.run_program(DEMO).find("Model")
+def test_without_kserve_only_who_asks_for_discovery_is_refused(demo):
+    assert demo.find("Model")
     text = refusal(harness.FakeCluster(), {**DEMO, "modelServing": ALL})
     assert "cluster API serving.kserve.io" in text
     assert "(1 problem)" in text

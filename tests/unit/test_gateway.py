@@ -19,7 +19,7 @@ def config(base: dict = DEMO, **gateway) -> dict:
 
 
 def deployed(base: dict = DEMO, **gateway) -> harness.Run:
-    return harness.run_program(config(base, **gateway))
+    return harness.shared_run(config(base, **gateway))
 
 
 def proxy(run: harness.Run) -> harness.Registration:
@@ -182,11 +182,11 @@ def test_the_live_one_of_this_stack_is_no_strangers_whatever_it_may_do_now():
     assert run.one("HorizontalPodAutoscaler").inputs["spec"]["maxReplicas"] == 4
 
 
-def test_the_up_that_removes_the_autoscaler_says_that_the_next_one_sets_the_number():
+def test_the_up_that_removes_the_autoscaler_says_that_the_next_one_sets_the_number(demo):
     run = harness.run_program(DEMO, cluster=cluster(name="litellm", labels=ours()))
     assert proxy(run).ignore_changes == ("spec.replicas",)
     assert any("the next up sets replicas.litellm" in line for line in run.log)
-    assert not any("autoscaler" in line for line in harness.run_program(DEMO).log)
+    assert not any("autoscaler" in line for line in demo.log)
 
 
 # --- What cannot work ---

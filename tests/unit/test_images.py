@@ -50,7 +50,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) 
     ids=["demo", "production", "external Redis", "operator"],
 )
 def test_the_list_names_exactly_what_runs_with_its_image(config, secrets):
-    run = harness.run_program(config, secrets)
+    run = harness.shared_run(config, secrets)
     running = {
         (one.kind, one.template["metadata"]["labels"]["app.kubernetes.io/component"], harness.container(one)["image"])
         for one in run.workloads

@@ -48,12 +48,12 @@ def secret_of(run: harness.Run) -> str:
 
 @pytest.fixture(scope="module")
 def as_account() -> harness.Run:
-    return harness.run_program(AS_ACCOUNT)
+    return harness.shared_run(AS_ACCOUNT)
 
 
 @pytest.fixture(scope="module")
 def as_oidc() -> harness.Run:
-    return harness.run_program(AS_OIDC, ["secrets"])
+    return harness.shared_run(AS_OIDC, ["secrets"])
 
 
 # --- A ServiceAccount as client ---

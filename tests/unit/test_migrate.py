@@ -78,13 +78,16 @@ def test_the_job_has_both_keys_and_they_differ(run):
     assert secret["LITELLM_SALT_KEY"] != secret["LITELLM_MASTER_KEY"]
 
 
-def once(**changed) -> str:
-    """What makes the Job run another time, in a program with changed settings."""
-    secrets = ["secrets"] if "secrets" in changed else []
-    job = harness.run_program({**DEMO, **changed}, secrets).one("Job", "gateway-migration")
+def once(run: harness.Run) -> str:
+    """What makes the Job run another time."""
+    job = run.one("Job", "gateway-migration")
     assert job.ignore_changes == ("spec",), "whatever else changes would be another Job"
     assert isinstance(job.replacement_trigger, str)
     return job.replacement_trigger
+
+
+def deployed(**changed) -> harness.Run:
+    return harness.run_program({**DEMO, **changed}, ["secrets"] if "secrets" in changed else [])
 
 
 KEYS = {
@@ -106,8 +109,8 @@ KEYS = {
     ],
     ids=["size", "pull secret", "another tier", "Redis", "password", "keys", "profile"],
 )
-def test_the_schema_is_not_migrated_again_for_what_does_not_concern_it(changed):
-    assert once(**changed) == once()
+def test_the_schema_is_not_migrated_again_for_what_does_not_concern_it(demo, changed):
+    assert once(deployed(**changed)) == once(demo)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +121,10 @@ def test_the_schema_is_not_migrated_again_for_what_does_not_concern_it(changed):
     ],
     ids=["another version", "a salt key that is the master key"],
 )
-def test_the_migration_runs_again_for_another_version_and_for_what_it_has_to_refuse(changed):
-    assert once(**changed) != once()
+def test_the_migration_runs_again_for_another_version_and_for_what_it_has_to_refuse(demo, changed):
+    assert once(deployed(**changed)) != once(demo)
 
 
-def test_another_script_is_another_migration(monkeypatch):
-    before = once()
+def test_another_script_is_another_migration(demo, monkeypatch):
     monkeypatch.setattr(kube, "file", lambda name, file=kube.file: file(name) + "# changed")
-    assert once() != before
+    assert once(deployed()) != once(demo)

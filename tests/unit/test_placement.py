@@ -284,7 +284,7 @@ def test_the_up_that_removes_the_frontends_says_that_the_next_one_sets_the_numbe
 
 @pytest.mark.parametrize("base", [DEMO, PRODUCTION])
 def test_every_server_of_several_pods_has_a_budget_and_no_single_one_has(base):
-    run = harness.run_program(base)
+    run = harness.shared_run(base)
     budgets = {one.metadata["name"] for one in run.find("PodDisruptionBudget")}
     several = {one.metadata["name"] for one in run.find("Deployment") if one.inputs["spec"]["replicas"] > 1}
     assert budgets == several

@@ -15,7 +15,7 @@ KEYS = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
 
 
 def quota(config: dict) -> dict:
-    spec = harness.run_program({**DEMO, "isolation": {"quota": config}}).one("ResourceQuota").inputs["spec"]
+    spec = harness.shared_run({**DEMO, "isolation": {"quota": config}}).one("ResourceQuota").inputs["spec"]
     return spec["hard"]
 
 

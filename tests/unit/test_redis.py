@@ -18,7 +18,7 @@ PLACES = {"outside the cluster": ELSEWHERE, "another namespace": INSIDE, "our na
 
 
 def deployed(redis: dict, **more) -> harness.Run:
-    return harness.run_program({**DEMO, "redis": redis, "secrets": SECRET, **more}, ["secrets"])
+    return harness.shared_run({**DEMO, "redis": redis, "secrets": SECRET, **more}, ["secrets"])
 
 
 def gateway_env(run: harness.Run) -> dict[str, str]:

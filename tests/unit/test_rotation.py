@@ -192,7 +192,7 @@ def changed_secrets(one: harness.Run, other: harness.Run) -> set[str]:
 @pytest.mark.parametrize("spec", SECRETS, ids=lambda spec: spec.name)
 def test_the_table_names_exactly_the_servers_that_hold_a_secret(spec):
     values = {one.name: {"value": f"{one.prefix}{GOOD}-{one.name}"} for one in SECRETS}
-    before = harness.run_program({**DEMO, "secrets": values}, ["secrets"])
+    before = harness.shared_run({**DEMO, "secrets": values}, ["secrets"])
     values[spec.name] = {"value": f"{spec.prefix}another-{GOOD}"}
     after = harness.run_program({**DEMO, "secrets": values}, ["secrets"])
     objects = {f"{name}-auto" for name in changed_secrets(before, after)}

@@ -1,10 +1,12 @@
 """Runs the scripts that verify an installation, as their Job does, against a double of all they talk to."""
 
 import json
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.unit.http_double import serving
 from tests.unit.verify.installation_double import ADMIN, E5, GRANITE, MASTER, STATE, InstallationDouble
 
 FILES = harness.ROOT / "components" / "files"
+SCRIPT = str(FILES / "verify.py")
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,28 @@ def double() -> Iterator[InstallationDouble]:
 
 
 @pytest.fixture
-def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the script against a double."""
+def environment(tmp_path) -> Callable[..., dict[str, str]]:
+    """What the Job would tell the script."""
 
-    def run(double: InstallationDouble, patience: float = 0, **changed: str) -> subprocess.Popen[str]:
+    def of(double: InstallationDouble, patience: float = 0, **changed: str) -> dict[str, str]:
         declared = tmp_path / "declared"
         declared.mkdir(exist_ok=True)
         for model in double.models:
             (declared / f"{model['model']}.json").write_text(json.dumps(model))
         places = {"DECLARED": str(declared), "PATIENCE_SECONDS": str(patience), "LIMIT_SECONDS": "120"}
+        return {**double.environment(), **places, **changed}
+
+    return of
+
+
+@pytest.fixture
+def start(environment) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the script against a double, as its Job does."""
+
+    def run(double: InstallationDouble) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-B", str(FILES / "verify.py")],
-            env={**double.environment(), **places, **changed},
+            [sys.executable, "-B", SCRIPT],
+            env=environment(double),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -77,16 +90,28 @@ def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
     return run
 
 
+@pytest.fixture(scope="session")
+def started() -> Iterator[subprocess.Popen[str]]:
+    """Runs the script as often as it is told to."""
+    command = [sys.executable, "-B", str(Path(__file__).with_name("forked.py")), SCRIPT]
+    with subprocess.Popen(command, env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
 @pytest.fixture
-def verify(start) -> Callable[..., Result]:
+def verify(started, environment, tmp_path) -> Callable[..., Result]:
     """Runs the script to its end; nothing secret may ever be in what it says."""
 
     def run(double: InstallationDouble, patience: float = 0, **changed: str) -> Result:
-        with start(double, patience, **changed) as process:
-            said = process.communicate(timeout=60)[0]
+        file = tmp_path / "said"
+        print(json.dumps([environment(double, patience, **changed), str(file)]), file=started.stdin, flush=True)
+        assert select.select([started.stdout], [], [], 60)[0], "it does not end"
+        code, said = int(started.stdout.readline()), file.read_text()
         assert "Traceback" not in said, said
         for secret in (MASTER, ADMIN, STATE, "sentinel"):
             assert secret not in said
-        return Result(process.returncode, said)
+        return Result(code, said)
 
     return run
