@@ -5,7 +5,7 @@ SANDBOX = $(PYTHON) -m sandbox
 CHECK = $(SANDBOX) run
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview outputs verify down shell images images-list status toolchain venv test test-unit test-engine e2e test-images test-node lint format bench requirements clean
+.PHONY: help up preview outputs verify down shell images images-list status toolchain venv test test-unit test-engine e2e test-images test-reconciler test-node lint format bench requirements clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -53,13 +53,15 @@ test-unit: venv toolchain ## tests without a cluster: seconds
 test-engine: venv toolchain ## tests on the real engine and sandboxes of their own: minutes
 	@$(CHECK) pytest -q -n 2 --dist loadfile tests/engine
 
-e2e: test-images test-node ## tests on a real node with real containers: minutes (needs root; undo: none needed)
+e2e: test-images test-reconciler test-node ## tests on a real node with real containers: minutes (needs root; undo: none needed)
 
 test-images: venv toolchain ## tests of what is in the sandbox's images: a minute
 	@$(CHECK) pytest -q -n 3 tests/e2e/images
 
-test-node: venv toolchain ## tests of `make e2e` that need the images built: minutes
+test-reconciler: venv toolchain ## tests of registering models in a real LiteLLM: minutes (needs the images)
 	@$(CHECK) pytest -q tests/e2e/reconciler
+
+test-node: venv toolchain ## tests of the stack on a real node: minutes (needs the images)
 	@$(CHECK) pytest -q tests/e2e --ignore=tests/e2e/images --ignore=tests/e2e/reconciler
 
 lint: venv ## formatting, lint rules, types; changes nothing (fix: make format)
