@@ -8,7 +8,7 @@ CHECK = $(SANDBOX) run
 .PHONY: help up preview outputs verify down shell images images-list status toolchain venv test test-unit test-engine e2e test-images test-reconciler test-node lint format bench requirements clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 up: ## tools, environment, sandbox, preview, deployment, outputs (undo: make down)
 	@$(SANDBOX) deploy $(if $(NODES),--nodes $(NODES))
