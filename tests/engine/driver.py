@@ -49,6 +49,16 @@ QUICK = {"PULUMI_SKIP_CHECKPOINTS": "true", "GOGC": "400"}
 # Longer than any single command here: a test that hangs fails with what was said until then.
 COMMAND_SECONDS = 240
 CHECKS = ("key-check", "role-check")
+# Whoever reads the one trust file of an installation, and whatever is made anew because of it.
+TRUSTING = {
+    ("replace", "ConfigMap", "foundation-chosen-ca"),
+    ("update", "Deployment", "backend-server"),
+    ("update", "Deployment", "gateway-proxy"),
+    ("update", "CronJob", "key-check-schedule"),
+    ("replace", "Job", "database-bootstrap"),
+    ("replace", "Job", "models-registration"),
+    ("replace", "Job", "verification-checks"),
+}
 ADMINS, READONLY, USERS = GROUPS = ("litemaas-admins", "litemaas-readonly", "litemaas-users")
 
 
@@ -249,6 +259,12 @@ class Project:
     def set_secret(self, path: str, value: str) -> None:
         """``pulumi config set --secret``, as a person would; the value through standard input."""
         self.run("config", "set", "--secret", "--path", f"litemaas:{path}", "--stack", self.stack, stdin=value)
+
+    def log_no_more(self) -> None:
+        """Keep the logs that there are, and write no others."""
+        home = Path(self.env["PULUMI_HOME"])
+        (home / "logs").rename(home / "former-logs")
+        _keep_no_logs(home)
 
     def state_files(self) -> list[Path]:
         """Every file in which the engine keeps something: state, history, backups, workspace."""

@@ -206,7 +206,11 @@ def external(name: str) -> Json:
 
 def test_an_existing_secret_that_cannot_be_used_is_refused(empty: Project, cluster: Cluster) -> None:
     make_secret(cluster, "default", "platform", EXISTING | {"weak": "changeme"})
-    sources = {"redisPassword": existing("nothing"), "jwtSecret": existing("weak"), "adminApiKey": existing("x", "none")}
+    sources = {
+        "redisPassword": existing("nothing"),
+        "jwtSecret": existing("weak"),
+        "adminApiKey": existing("x", "none"),
+    }
     empty.change(secrets=sources)
     said = empty.refused()
     assert "has no key nothing (its keys:" in said
