@@ -367,7 +367,7 @@ class Cluster:
                 "generation" if each["kind"] == "CronJob" else "resourceVersion"
             ]
             for each in self.everything()
-            if each["kind"] not in RENEWED and "resourceVersion" in each["metadata"] and not _comes_by_the_clock(each)
+            if each["kind"] not in RENEWED and "resourceVersion" in each["metadata"] and not comes_by_the_clock(each)
         }
 
     def touched_since(self, before: Mapping[str, str]) -> list[str]:
@@ -385,7 +385,7 @@ class Cluster:
                     yield f"{base}/{each['name']}", each["kind"]
 
 
-def _comes_by_the_clock(one: Json) -> bool:
+def comes_by_the_clock(one: Json) -> bool:
     """What a CronJob of any stack makes, whenever its time comes."""
     component = (one["metadata"].get("labels") or {}).get("app.kubernetes.io/component")
     return one["kind"] in ("Job", "Pod") and component in CHECKS

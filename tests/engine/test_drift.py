@@ -232,7 +232,7 @@ def test_a_redirect_uri_that_somebody_added_is_refused_with_the_command_that_rem
     command = said.partition(f"remove it: oc patch oauthclient {CLIENT} --type json -p '")[2].partition("'")[0]
     drifting.kubectl("patch", "oauthclient", CLIENT, "--type", "json", "-p", command)
     assert drifting.get("oauthclient", CLIENT, None)["redirectURIs"] == ours
-    stack.preview("--expect-no-changes")
+    stack.preview("--refresh", "--expect-no-changes")
 
 
 def test_a_change_of_ours_wins_over_another_manager_and_replicas_that_somebody_scaled_are_left_without_a_refresh(
