@@ -50,8 +50,9 @@ test: test-unit test-engine ## all tests: unit, then engine
 test-unit: venv toolchain ## tests without a cluster: seconds
 	@$(CHECK) pytest -q -n auto tests/unit
 
+# Three on two cores: half of the time a worker waits for its cluster. Groups are made in tests/engine/conftest.py.
 test-engine: venv toolchain ## tests on the real engine and sandboxes of their own: minutes
-	@$(CHECK) pytest -q -n 2 --dist loadfile tests/engine
+	@$(CHECK) pytest -q -n 3 --dist loadgroup --no-loadscope-reorder tests/engine
 
 e2e: test-images test-reconciler test-node ## tests on a real node with real containers: minutes (needs root; undo: none needed)
 

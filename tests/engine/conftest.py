@@ -13,11 +13,26 @@ from tests.engine.driver import DOMAIN, SETTINGS, Cluster, Project, copy_program
 _numbers = itertools.count(1)
 
 
+# Whose tests take longest by the clock: started first, so that no worker is left alone with one of them.
+LONG = ("test_rotation", "test_tls", "test_workloads", "test_drift", "test_destroy", "test_login", "test_database")
+DEPLOYED = "deployed"
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.engine)
+    """Mark every test of this folder, and tell which tests one worker runs: those of a file.
+
+    Files whose tests look at the one deployed stack go to one worker, which deploys it once. First of all hooks, since
+    xdist reads the marks in its own.
+    """
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    looking = {item.path for item in ours if DEPLOYED in getattr(item, "fixturenames", ())}
+    groups = {item: DEPLOYED if item.path in looking else item.path.stem for item in ours}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.engine)
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = (DEPLOYED, *LONG)
+    items.sort(key=lambda item: order.index(groups[item]) if groups.get(item) in order else len(order))
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +60,6 @@ class Deployed:
 
     project: Project
     preview: str
-    preview_json: str
     up: str
     secrets: dict[str, str]
 
@@ -53,12 +67,20 @@ class Deployed:
 @pytest.fixture(scope="session")
 def deployed(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """The stack ``main``, from an empty cluster: never changed, only looked at."""
-    project = Project(tmp_path_factory.mktemp("main") / "project", program, sandbox.env(), "main")
+    folder = tmp_path_factory.mktemp("main") / "project"
+    project = Project(folder, program, sandbox.env(), "main", with_logs=True)
     project.write_config(SETTINGS)
-    preview = project.preview("--diff")
-    plan = project.run("preview", "--json", "--stack", project.stack).stdout
-    up = project.up()
-    return Deployed(project, preview, plan, up, generated(project))
+    preview, up = project.preview("--diff"), project.up()
+    # What the engine has logged until now stays, for those who look whether a secret is in it.
+    project.log_no_more()
+    return Deployed(project, preview, up, generated(project))
+
+
+@pytest.fixture(scope="session")
+def again(deployed: Deployed) -> str:
+    """What a second ``up`` of it prints, with nothing changed."""
+    deployed.project.write_config(SETTINGS)
+    return deployed.project.up()
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ GRANITE = {
 }
 # Steps that change nothing.
 QUIET = {"same", "read", "refresh"}
+# A plan shows one step for these and "replace"; an up tells of all three.
+PARTS_OF_A_REPLACEMENT = {"create-replacement", "delete-replaced"}
 RENEWED = {"Lease", "Event", "Node"}
 # The sandbox' volumes outlive their claims by a moment.
 LEFT_TO_THE_CLUSTER = {"PersistentVolume"}
@@ -47,6 +49,16 @@ QUICK = {"PULUMI_SKIP_CHECKPOINTS": "true", "GOGC": "400"}
 # Longer than any single command here: a test that hangs fails with what was said until then.
 COMMAND_SECONDS = 240
 CHECKS = ("key-check", "role-check")
+# Whoever reads the one trust file of an installation, and whatever is made anew because of it.
+TRUSTING = {
+    ("replace", "ConfigMap", "foundation-chosen-ca"),
+    ("update", "Deployment", "backend-server"),
+    ("update", "Deployment", "gateway-proxy"),
+    ("update", "CronJob", "key-check-schedule"),
+    ("replace", "Job", "database-bootstrap"),
+    ("replace", "Job", "models-registration"),
+    ("replace", "Job", "verification-checks"),
+}
 ADMINS, READONLY, USERS = GROUPS = ("litemaas-admins", "litemaas-readonly", "litemaas-users")
 
 
@@ -106,16 +118,49 @@ class Step:
         return self.urn.rsplit("::", 1)[1]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a preview or an up tells: steps that change something, messages, and all of it as it was printed."""
+
+    steps: list[Step]
+    said: str
+    printed: str
+
+    @property
+    def rows(self) -> set[tuple[str, str, str]]:
+        """The steps as a person reads them, row by row: what is done, to which kind, of which name."""
+        return {(step.op, step.kind, step.name) for step in self.steps}
+
+    @property
+    def names(self) -> set[str]:
+        """The names of what is changed."""
+        return {step.name for step in self.steps}
+
+
 class Project:
     """A Pulumi project folder with one stack, on one cluster."""
 
     command_seconds = COMMAND_SECONDS
 
-    def __init__(self, folder: Path, program: Path, env: dict[str, str], stack: str) -> None:
-        """Make folder and stack; several projects may share a folder, each with its own stack."""
+    def __init__(
+        self, folder: Path, program: Path, env: dict[str, str], stack: str, *, with_logs: bool = False
+    ) -> None:
+        """Make folder and stack; several projects may share a folder, each with its own stack.
+
+        Args:
+            folder: the project's folder.
+            program: the program, as :func:`copy_program` made it.
+            env: the environment of its sandbox.
+            stack: the stack's name.
+            with_logs: let the engine write the log of each command that it writes by itself, in a home of its own.
+        """
         self.folder, self.stack, self.env = folder, stack, env | QUICK
         self.file = folder / f"Pulumi.{stack}.yaml"
         folder.mkdir(parents=True, exist_ok=True)
+        if with_logs:
+            self.env["PULUMI_HOME"] = str(_second_home(folder.parent / "pulumi-home", Path(env["PULUMI_HOME"])))
+        else:
+            _keep_no_logs(Path(self.env["PULUMI_HOME"]))
         for source in [*program.iterdir(), VENV]:
             if source.name != "__pycache__" and not (folder / source.name).exists():
                 (folder / source.name).symlink_to(source)
@@ -160,12 +205,27 @@ class Project:
 
     def preview_json(self, *args: str) -> list[Step]:
         """The steps of a plan that change something."""
+        return self.plan(*args).steps
+
+    def plan(self, *args: str) -> Told:
+        """A preview: its steps that change something, and what it says."""
         done = self.run("preview", "--json", *args, "--stack", self.stack, expect=None)
         assert done.stdout.startswith("{"), done.stdout + done.stderr
         plan = json.loads(done.stdout)
+        said = "\n".join(each["message"] for each in plan["diagnostics"])
         # The plan itself is thousands of lines; the reason of a failure is a few.
-        assert done.returncode == 0, "\n".join(each["message"] for each in plan["diagnostics"])
-        return [_step(each) for each in plan["steps"] if each["op"] not in QUIET]
+        assert done.returncode == 0, said
+        return Told([_step(each) for each in plan["steps"] if each["op"] not in QUIET], said, done.stdout)
+
+    def up_told(self, *args: str) -> Told:
+        """``pulumi up`` without its own preview: the steps that it took, and what it said."""
+        done = self.run("up", "--yes", "--skip-preview", "--json", *args, "--stack", self.stack, expect=None)
+        events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        said = "\n".join(each["diagnosticEvent"]["message"] for each in events if "diagnosticEvent" in each)
+        assert done.returncode == 0, said + done.stderr
+        taken = [each["resourcePreEvent"]["metadata"] for each in events if "resourcePreEvent" in each]
+        steps = [_step(each, "old", "new") for each in taken if each["op"] not in QUIET | PARTS_OF_A_REPLACEMENT]
+        return Told(steps, said, done.stdout)
 
     def export(self, *args: str) -> Json:
         """The stack's state."""
@@ -200,6 +260,12 @@ class Project:
         """``pulumi config set --secret``, as a person would; the value through standard input."""
         self.run("config", "set", "--secret", "--path", f"litemaas:{path}", "--stack", self.stack, stdin=value)
 
+    def log_no_more(self) -> None:
+        """Keep the logs that there are, and write no others."""
+        home = Path(self.env["PULUMI_HOME"])
+        (home / "logs").rename(home / "former-logs")
+        _keep_no_logs(home)
+
     def state_files(self) -> list[Path]:
         """Every file in which the engine keeps something: state, history, backups, workspace."""
         backend = Path(urllib.parse.urlparse(self.env["PULUMI_BACKEND_URL"]).path)
@@ -207,8 +273,26 @@ class Project:
         return [each for each in found if each.is_file() and not each.is_symlink() and each.stat().st_size < 20_000_000]
 
 
-def _step(raw: Json) -> Step:
-    old, new = (raw.get(each) or {} for each in ("oldState", "newState"))
+def _keep_no_logs(home: Path) -> None:
+    """A file where the engine wants a folder for its logs: it goes on without, as its StartLogging says.
+
+    It has no setting for that, and the encrypted log of all its calls takes a quarter of a preview's processor time.
+    """
+    if not (home / "logs").exists():
+        (home / "logs").write_text("A file, so that no logs are written here.\n")
+
+
+def _second_home(home: Path, first: Path) -> Path:
+    """A home for Pulumi with the plugins of another one."""
+    home.mkdir(exist_ok=True)
+    plugins = first / "plugins"
+    if plugins.exists() and not (home / "plugins").exists():
+        (home / "plugins").symlink_to(plugins.resolve())
+    return home
+
+
+def _step(raw: Json, *states: str) -> Step:
+    old, new = (raw.get(each) or {} for each in states or ("oldState", "newState"))
     return Step(
         op=raw["op"],
         urn=raw["urn"],
@@ -283,7 +367,7 @@ class Cluster:
                 "generation" if each["kind"] == "CronJob" else "resourceVersion"
             ]
             for each in self.everything()
-            if each["kind"] not in RENEWED and "resourceVersion" in each["metadata"] and not _comes_by_the_clock(each)
+            if each["kind"] not in RENEWED and "resourceVersion" in each["metadata"] and not comes_by_the_clock(each)
         }
 
     def touched_since(self, before: Mapping[str, str]) -> list[str]:
@@ -301,7 +385,7 @@ class Cluster:
                     yield f"{base}/{each['name']}", each["kind"]
 
 
-def _comes_by_the_clock(one: Json) -> bool:
+def comes_by_the_clock(one: Json) -> bool:
     """What a CronJob of any stack makes, whenever its time comes."""
     component = (one["metadata"].get("labels") or {}).get("app.kubernetes.io/component")
     return one["kind"] in ("Job", "Pod") and component in CHECKS

@@ -1,11 +1,12 @@
 """The database's volume and LiteLLM's schema, over changes of the stack file."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.engine.driver import DOMAIN, Cluster, Json, Project, copy_program
+from tests.engine.driver import DOMAIN, Cluster, Json, Project, Told, copy_program
 
 SPACE = "stored"
 SETTINGS: Json = {
@@ -28,12 +29,6 @@ def stored(cluster: Cluster, program: Path, tmp_path_factory: pytest.TempPathFac
     return project
 
 
-@pytest.fixture(autouse=True)
-def as_it_is(stored: Project, cluster: Cluster) -> None:
-    """Each test begins with the settings that are deployed."""
-    stored.write_config(SETTINGS | {"database": of_size(requested(claim(cluster)))})
-
-
 def of_size(size: str, storage_class: str = "sandbox") -> Json:
     return {"storage": {"size": size, "storageClass": storage_class}}
 
@@ -51,75 +46,75 @@ def migrations(cluster: Cluster) -> set[str]:
     return {each["metadata"]["name"] for each in found}
 
 
-def test_the_database_grows_in_place_and_nothing_else_is_touched(stored: Project, cluster: Cluster) -> None:
-    before, server = claim(cluster), cluster.get("statefulset", "postgres", SPACE)
+def test_what_a_claim_cannot_become_and_another_version_of_postgresql_are_refused(
+    stored: Project, cluster: Cluster
+) -> None:
+    stored.change(
+        database=of_size("512Mi", "sandbox-fixed"),
+        storage={"backups": {"size": "2Gi", "storageClass": "sandbox-fixed"}},
+        images={"postgres": "quay.io/sclorg/postgresql-15-c9s:latest"},
+    )
+    said = stored.refused()
+    stored.write_config(SETTINGS)
+    assert "litemaas:database.storage.size = 512Mi" in said
+    assert "a claim never shrinks" in said
+    assert "it would be replaced by an empty one; write sandbox" in said
+    assert "litemaas:storage.backups.size = 2Gi" in said
+    assert "its StorageClass sandbox-fixed does not allow volumes to grow" in said
+    assert requested(claim(cluster, "backend-backups")) == "1Gi"
+    assert "is PostgreSQL 15, and the data is of PostgreSQL 16" in said
+    assert "write an image of version 16" in said
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was there before an up, and what the up did."""
+
+    claim: Json
+    server: Json
+    migrations: set[str]
+    told: Told
+
+
+@pytest.fixture(scope="module")
+def changed(stored: Project, cluster: Cluster) -> Change:
+    """A larger database, other limits of the gateway and another secret in its environment, in one up."""
+    server = cluster.get("statefulset", "postgres", SPACE)
+    before = claim(cluster), server, migrations(cluster)
     stored.change(database=of_size("2Gi"))
     (step,) = stored.preview_json()
     assert (step.op, step.kind, step.name) == ("update", "PersistentVolumeClaim", "database-data")
-    stored.up()
-    after = claim(cluster)
+    stored.change(resources={"litellm": {"limits": {"memory": "3Gi"}}})
+    stored.set_secret("secrets.redisPassword.value", "0123456789-0123456789")
+    return Change(*before, stored.up_told())
+
+
+def test_the_database_grows_in_place_and_its_server_goes_on(changed: Change, cluster: Cluster) -> None:
+    before, after = changed.claim, claim(cluster)
     assert (requested(before), requested(after)) == ("1Gi", "2Gi")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"]["volumeName"] == before["spec"]["volumeName"]
     again = cluster.get("statefulset", "postgres", SPACE)
-    assert again["metadata"]["generation"] == server["metadata"]["generation"], "the pod would have started anew"
-    stored.preview("--expect-no-changes", "--refresh")
+    assert again["metadata"]["generation"] == changed.server["metadata"]["generation"], "the pod would start anew"
 
 
-def test_a_database_that_would_shrink_is_refused(stored: Project) -> None:
-    stored.change(database=of_size("512Mi"))
-    said = stored.refused()
-    assert "litemaas:database.storage.size = 512Mi" in said
-    assert "a claim never shrinks" in said
-
-
-def test_a_claim_whose_class_lets_nothing_grow_is_refused(stored: Project, cluster: Cluster) -> None:
-    stored.change(storage={"backups": {"size": "2Gi", "storageClass": "sandbox-fixed"}})
-    said = stored.refused()
-    assert "litemaas:storage.backups.size = 2Gi" in said
-    assert "its StorageClass sandbox-fixed does not allow volumes to grow" in said
-    assert requested(claim(cluster, "backend-backups")) == "1Gi"
-
-
-def test_another_storage_class_is_refused(stored: Project, cluster: Cluster) -> None:
-    stored.change(database=of_size(requested(claim(cluster)), "sandbox-fixed"))
-    assert "it would be replaced by an empty one; write sandbox" in stored.refused()
-
-
-@pytest.mark.parametrize("version", [15, 17])
-def test_another_major_version_of_postgresql_is_refused(stored: Project, version: int) -> None:
-    stored.change(images={"postgres": f"quay.io/sclorg/postgresql-{version}-c9s:latest"})
-    said = stored.refused()
-    assert f"is PostgreSQL {version}, and the data is of PostgreSQL 16" in said
-    assert "write an image of version 16" in said
-
-
-def test_a_changed_size_rolls_the_gateway_and_migrates_nothing(stored: Project, cluster: Cluster) -> None:
-    before = migrations(cluster)
-    stored.change(resources={"litellm": {"limits": {"memory": "3Gi"}}})
-    changed = {step.name: step.op for step in stored.preview_json()}
-    assert changed["gateway-proxy"] == "update"
-    assert "gateway-migration" not in changed
-    stored.up()
+def test_a_changed_size_rolls_the_gateway_and_neither_it_nor_another_secret_migrates_anything(
+    changed: Change, cluster: Cluster
+) -> None:
+    assert ("update", "Deployment", "gateway-proxy") in changed.told.rows
+    assert "gateway-migration" not in changed.told.names
     limits = cluster.get("deployment", "litellm", SPACE)["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert limits["limits"]["memory"] == "3Gi"
-    assert migrations(cluster) == before
-    stored.preview("--expect-no-changes", "--refresh")
+    assert migrations(cluster) == changed.migrations
 
 
-def test_another_secret_in_the_gateways_environment_migrates_nothing(stored: Project, cluster: Cluster) -> None:
-    before = migrations(cluster)
-    stored.set_secret("secrets.redisPassword.value", "0123456789-0123456789")
-    stored.up()
-    assert migrations(cluster) == before
-
-
-def test_another_image_of_litellm_is_migrated_before_it_is_rolled_out(stored: Project, cluster: Cluster) -> None:
+def test_another_image_of_litellm_is_migrated_before_it_is_rolled_out(
+    changed: Change, stored: Project, cluster: Cluster
+) -> None:
     before = migrations(cluster)
     image = "quay.io/example/litellm:2"
     stored.change(images={"litellm": image}, resources={"litellm": {"limits": {"memory": "4Gi"}}})
-    assert {step.name for step in stored.preview_json() if "replace" in step.op} >= {"gateway-migration"}
-    stored.up()
+    assert ("replace", "Job", "gateway-migration") in stored.up_told().rows
     (name,) = migrations(cluster) - before
     job = cluster.get("job", name, SPACE)
     (container,) = job["spec"]["template"]["spec"]["containers"]

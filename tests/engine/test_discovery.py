@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.engine.driver import GRANITE, Cluster, Json, Project
+from tests.engine.driver import GRANITE, Cluster, Json, Project, Told
 
 SPACE = "private-ai"
 DISCOVERED = {"discover": [{"namespace": SPACE}]}
@@ -96,14 +96,18 @@ def variants(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("delete", "clusterservingruntime", "shared-runtime")
 
 
-def rows(project: Project) -> dict[str, Json]:
+def rows(plan: Told) -> dict[str, Json]:
     """The inputs of every model that a preview would make, by name."""
-    return {step.new["model"]: step.new for step in project.preview_json() if step.kind == "Model"}
+    return {step.new["model"]: step.new for step in plan.steps if step.kind == "Model"}
 
 
-def test_the_seeds_models_are_discovered_with_what_they_are_really_served_with(empty: Project) -> None:
-    empty.change(models=[], modelServing=DISCOVERED)
-    found = rows(empty)
+def test_the_seeds_models_are_discovered_as_they_are_really_served_and_labels_choose_among_others(
+    empty: Project, variants: str
+) -> None:
+    chosen = {"namespace": variants, "labelSelector": "offered in (yes)"}
+    empty.change(models=[], modelServing={"discover": [{"namespace": SPACE}, chosen]})
+    found = rows(empty.plan())
+    assert found.pop("words")
     assert {name: one["context_length"] for name, one in found.items()} == SEED
     assert {name: one["tools"] for name, one in found.items()} == {name: name != "gpt-oss-20b" for name in SEED}
     assert {name for name, one in found.items() if one["serving"]} == {"granite-8b-agent"}
@@ -112,9 +116,9 @@ def test_the_seeds_models_are_discovered_with_what_they_are_really_served_with(e
 
 def test_every_form_of_an_inference_service_is_read(empty: Project, variants: str) -> None:
     empty.change(models=[], modelServing={"discover": [{"namespace": variants}]})
-    said = empty.preview()
-    assert f"InferenceService {variants}/no-service has no Service no-service-predictor yet" in said
-    found = rows(empty)
+    plan = empty.plan()
+    assert f"InferenceService {variants}/no-service has no Service no-service-predictor yet" in plan.said
+    found = rows(plan)
     one = {name: (row["endpoints"][0]["url"], row["endpoints"][0]["served_name"]) for name, row in found.items()}
     address = f"http://{{0}}-predictor.{variants}.svc.cluster.local:{{1}}/v1"
     assert one == {
@@ -130,20 +134,20 @@ def test_every_form_of_an_inference_service_is_read(empty: Project, variants: st
     assert {name for name, row in found.items() if not row["serving"]} == {"container"}
 
 
-def test_labels_choose(empty: Project, variants: str) -> None:
-    empty.change(models=[], modelServing={"discover": [{"namespace": variants, "labelSelector": "offered in (yes)"}]})
-    assert set(rows(empty)) == {"words"}
-
-
-def test_a_contradiction_is_refused_with_both_values(empty: Project) -> None:
+def test_contradictions_are_refused_with_both_values_and_a_length_that_nobody_tells_with_its_place(
+    empty: Project,
+) -> None:
     devstral = {"name": "devstral-2", "namespace": SPACE, "contextLength": 131072}
     oss = {"name": "gpt-oss-20b", "namespace": SPACE, "tools": True}
-    empty.change(models=[devstral, oss])
+    alone = {"name": "m", "endpoint": "http://m-predictor.private-ai.svc.cluster.local:8080/v1"}
+    empty.change(models=[devstral, oss, alone])
     said = empty.refused()
     assert "models[0].contextLength = 131072" in said
     assert "--max-model-len 32768" in said
     assert "models[1].tools = true" in said
-    assert "(2 problems)" in said
+    assert "litemaas:models[2].contextLength" in said
+    assert "Write for example 16384" in said
+    assert "(3 problems)" in said
 
 
 def test_a_model_scaled_to_zero_and_ways_around_the_gateway_are_told(empty: Project) -> None:
@@ -187,9 +191,9 @@ def test_discovery_and_lockdown_from_up_to_destroy(empty: Project, cluster: Clus
     made = policies(cluster)
     assert set(made) == {f"{namespace}-lockdown-{name}" for name in names}
     assert {each["metadata"]["labels"]["app.kubernetes.io/instance"] for each in made.values()} == {empty.stack}
-    said = empty.preview()
-    assert "Models answer without a key" not in said
-    assert empty.preview_json() == []
+    plan = empty.plan()
+    assert "Models answer without a key" not in plan.said
+    assert plan.rows == set()
 
     # Somebody deletes one: no subscription goes with it, until it is said that it is meant.
     cluster.kubectl("delete", "inferenceservice", "passing", "-n", SPACE)

@@ -4,78 +4,64 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.driver import DOMAIN, GRANITE, Cluster, Project, Step
+from tests.engine.driver import DOMAIN, GRANITE, TRUSTING, Cluster, Project
+from tests.unit import certificates
 
 OTHER_DOMAIN = "apps.moved.example.com"
 # Whatever changes something that users could notice is verified again.
 VERIFIED = ("replace", "Job", "verification-checks")
 
 
-def rows(steps: list[Step]) -> set[tuple[str, str, str]]:
-    """What a preview shows, row by row."""
-    return {(step.op, step.kind, step.name) for step in steps}
-
-
-def test_a_changed_model_shows_that_model_and_its_registration(main: Project) -> None:
-    main.change(models=[GRANITE | {"contextLength": 12000}, "mistral-3-int4"])
-    steps = main.preview_json()
-    assert rows(steps) == {
+def test_a_changed_an_added_and_a_retired_model_show_those_and_their_registration(main: Project) -> None:
+    main.change(models=[GRANITE | {"contextLength": 12000}, "gpt-oss-20b"], retiredModels=["mistral-3-int4"])
+    plan = main.plan()
+    assert plan.rows == {
         ("update", "Model", "models-granite-8b-agent"),
+        ("create", "Model", "models-gpt-oss-20b"),
+        ("delete", "Model", "models-mistral-3-int4"),
         ("replace", "ConfigMap", "models-declarations"),
         ("replace", "Job", "models-registration"),
         VERIFIED,
     }
-    model = next(step for step in steps if step.kind == "Model")
+    model = next(step for step in plan.steps if step.name == "models-granite-8b-agent")
     changed = {key for key in model.old | model.new if model.old.get(key) != model.new.get(key)}
     assert changed == {"context_length", "max_output"}
     assert (model.old["context_length"], model.new["context_length"]) == (16384, 12000)
 
 
-def test_the_text_of_a_preview_shows_the_changed_value_of_a_model(main: Project) -> None:
+def test_the_text_of_a_preview_shows_the_changed_value_of_a_model_and_no_other_model(main: Project) -> None:
     main.change(models=[GRANITE | {"contextLength": 12000}, "mistral-3-int4"])
     said = main.preview("--diff")
     assert "context_length: 16384 => 12000" in " ".join(said.split())
     assert "mistral" not in said.partition("models-registration")[0]
 
 
-def test_an_added_model_shows_one_model(main: Project) -> None:
-    main.change(models=["granite-8b-agent", "mistral-3-int4", "gpt-oss-20b"])
-    assert rows(main.preview_json()) == {
-        ("create", "Model", "models-gpt-oss-20b"),
-        ("replace", "ConfigMap", "models-declarations"),
-        ("replace", "Job", "models-registration"),
-        VERIFIED,
-    }
-
-
-def test_a_model_that_only_vanishes_is_refused(main: Project) -> None:
-    main.change(models=["granite-8b-agent"])
+def test_a_model_that_only_vanishes_and_a_domain_that_is_not_the_clusters_are_refused(main: Project) -> None:
+    main.change(models=["granite-8b-agent"], clusterDomain="apps.elsewhere.example.com")
     said = main.refused()
     assert "litemaas:models = mistral-3-int4" in said
     assert "retiredModels: [mistral-3-int4]" in said
+    assert "litemaas:clusterDomain = apps.elsewhere.example.com" in said
+    assert f"write {DOMAIN}" in said
 
 
-def test_a_model_that_is_retired_shows_its_removal(main: Project) -> None:
-    main.change(models=["granite-8b-agent"], retiredModels=["mistral-3-int4"])
-    assert rows(main.preview_json()) == {
-        ("delete", "Model", "models-mistral-3-int4"),
-        ("replace", "ConfigMap", "models-declarations"),
-        ("replace", "Job", "models-registration"),
-        VERIFIED,
+def test_a_changed_member_shows_one_group_a_larger_claim_itself_and_a_group_no_longer_listed_nothing(
+    main: Project,
+) -> None:
+    main.change(access={"admins": ["alice", "bob"]}, storage={"backups": {"size": "6Gi"}})
+    plan = main.plan()
+    # No verification: it looks at nothing that a member of a group changes, and no pod is made of the size.
+    assert plan.rows == {
+        ("update", "Group", "oauth-litemaas-admins"),
+        ("update", "PersistentVolumeClaim", "backend-backups"),
     }
+    (users,) = (step.new["users"] for step in plan.steps if step.kind == "Group")
+    assert users == ["alice", "bob"]
 
 
-def test_a_changed_group_member_shows_one_group(main: Project) -> None:
-    main.change(access={"admins": ["alice", "bob"], "readonly": ["carol"]})
-    steps = main.preview_json()
-    # No verification: it looks at nothing that a member of a group changes.
-    assert rows(steps) == {("update", "Group", "oauth-litemaas-admins")}
-    assert steps[0].new["users"] == ["alice", "bob"]
-
-
-def test_a_group_that_is_no_longer_listed_keeps_its_members(main: Project) -> None:
-    main.change(access={"admins": ["alice"]})
-    assert rows(main.preview_json()) == set()
+def test_another_authority_rolls_those_that_trust_it_and_nobody_else(main: Project) -> None:
+    main.change(trust={"caBundle": certificates.authority().certificate})
+    assert main.plan().rows == TRUSTING
 
 
 @pytest.fixture
@@ -116,16 +102,4 @@ def _environment(inputs) -> dict[str, str]:
 
 def test_a_changed_image_shows_its_tier_and_the_verification(main: Project) -> None:
     main.change(images={"frontend": "quay.io/example/other:1"})
-    assert rows(main.preview_json()) == {("update", "Deployment", "frontend-nginx"), VERIFIED}
-
-
-def test_a_setting_that_no_pod_is_made_of_shows_no_verification(main: Project) -> None:
-    main.change(storage={"backups": {"size": "6Gi"}})
-    assert rows(main.preview_json()) == {("update", "PersistentVolumeClaim", "backend-backups")}
-
-
-def test_a_domain_that_is_not_the_clusters_is_refused(main: Project) -> None:
-    main.change(clusterDomain="apps.elsewhere.example.com")
-    said = main.refused()
-    assert "litemaas:clusterDomain = apps.elsewhere.example.com" in said
-    assert f"write {DOMAIN}" in said
+    assert main.plan().rows == {("update", "Deployment", "frontend-nginx"), VERIFIED}

@@ -22,14 +22,3 @@ def test_an_installation_fits_into_its_own_quota_and_a_second_look_finds_nothing
     empty.up()
     assert cluster.items("resourcequotas", namespace) == []
     empty.destroy()
-
-
-def test_a_quota_of_somebody_else_is_not_taken_over(empty: Project, cluster: Cluster) -> None:
-    namespace = empty.config()["namespace"]
-    cluster.kubectl("create", "namespace", namespace)
-    cluster.kubectl("create", "quota", "litemaas", "-n", namespace, "--hard=pods=100")
-    empty.change(isolation={"quota": {}})
-    said = empty.refused()
-    assert "ResourceQuota litemaas" in said
-    assert "somebody else" in said
-    cluster.kubectl("delete", "namespace", namespace)

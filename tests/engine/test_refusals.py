@@ -114,55 +114,73 @@ def test_a_cluster_without_openshifts_apis(plain_kubernetes: Sandbox, program: P
     assert "4 problems" in said
 
 
-@pytest.mark.parametrize("owner", ["another", None], ids=["another stack", "nobody"])
-def test_an_oauth_client_that_is_not_ours(empty: Project, cluster: Cluster, owner: str | None) -> None:
-    name = f"{empty.stack}-oauth-client"
-    labels = {STACK_LABEL: owner, "app.kubernetes.io/managed-by": "pulumi"} if owner else {}
-    metadata = {"name": name, "labels": labels}
-    client = {"apiVersion": "oauth.openshift.io/v1", "kind": "OAuthClient", "grantMethod": "auto", "metadata": metadata}
-    cluster.kubectl("create", "-f", "-", stdin=json.dumps(client))
-    whose = "belongs to stack or release another (pulumi)" if owner else "somebody else: it has no stack label"
-    try:
-        cure = f"oc label --overwrite oauthclient {name} {STACK_LABEL}={empty.stack}"
-        refused_untouched(empty, cluster, f"OAuthClient {name}", whose, cure)
-    finally:
-        cluster.kubectl("delete", "oauthclient", name)
+@pytest.fixture
+def taken(request: pytest.FixtureRequest, empty: Project, cluster: Cluster) -> Iterator[str]:
+    """What a stack needs is there already, and not its own; how the owner is named."""
+    owned, whose = request.param
+    space, client = empty.stack, f"{empty.stack}-oauth-client"
+    labels = {STACK_LABEL: "a-release", "app.kubernetes.io/managed-by": "Helm"} if owned else {}
+    link = {"href": "https://example.com", "text": "theirs", "location": "HelpMenu"}
+    for version, kind, name, more in (
+        ("v1", "Namespace", space, {}),
+        ("oauth.openshift.io/v1", "OAuthClient", client, {"grantMethod": "auto"}),
+        ("console.openshift.io/v1", "ConsoleLink", f"{space}-portal", {"spec": link}),
+    ):
+        made = {"apiVersion": version, "kind": kind, "metadata": {"name": name, "labels": labels}, **more}
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    cluster.kubectl("create", "quota", "litemaas", "-n", space, "--hard=pods=100")
+    # Made by controllers, after a moment, in every namespace; and the quota's status.
+    made = ("configmap/kube-root-ca.crt", "configmap/openshift-service-ca.crt", "serviceaccount/default")
+    cluster.kubectl("wait", "-n", space, "--for=create", *made)
+    cluster.kubectl("wait", "-n", space, "resourcequota/litemaas", "--for=jsonpath={.status.hard.pods}=100")
+    yield whose
+    cluster.kubectl("delete", "namespace", space)
+    cluster.kubectl("delete", "oauthclient", client)
+    cluster.kubectl("delete", "consolelink", f"{space}-portal")
 
 
-def test_a_link_in_the_consoles_menu_that_is_not_ours(empty: Project, cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    "taken",
+    [
+        (True, "belongs to stack or release a-release (Helm)"),
+        (False, "somebody else: it has no stack label"),
+    ],
+    ids=["helm", "nobody"],
+    indirect=True,
+)
+def test_everything_that_is_there_and_not_ours(
+    empty: Project, cluster: Cluster, taken: str, deployed: Deployed
+) -> None:
+    name = empty.stack
+    empty.change(access={"admins": ["alice"]}, isolation={"quota": {}})
+    said = refused_untouched(
+        empty,
+        cluster,
+        f"Namespace {name}",
+        "choose another namespace or cluster",
+        f"OAuthClient {name}-oauth-client",
+        f"oc label --overwrite oauthclient {name}-oauth-client {STACK_LABEL}={name}",
+        f"ConsoleLink {name}-portal",
+        "write exposure.consoleLink.enabled: false",
+        "ResourceQuota litemaas",
+        *(f"Group {group}" for group in GROUPS),
+    )
+    # Namespace, client and link have the one owner, the Groups another.
+    assert said.count(taken) >= 3
+    assert said.count(f"belongs to stack or release {deployed.project.stack} (pulumi)") >= len(GROUPS)
+    assert "somebody else" in said.partition("ResourceQuota litemaas")[2]
+
+
+def test_a_link_of_somebody_else_is_left_where_we_make_none(empty: Project, cluster: Cluster) -> None:
     name = f"{empty.stack}-portal"
     spec = {"href": "https://example.com", "text": "theirs", "location": "HelpMenu"}
     link = {"apiVersion": "console.openshift.io/v1", "kind": "ConsoleLink", "metadata": {"name": name}, "spec": spec}
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(link))
     try:
-        refused_untouched(empty, cluster, f"ConsoleLink {name}", "write exposure.consoleLink.enabled: false")
         empty.change(exposure={"consoleLink": {"enabled": False}})
-        assert f"{name}" not in {
-            step.new["metadata"].get("name") for step in empty.preview_json() if "metadata" in step.new
-        }
+        assert name not in {step.new["metadata"].get("name") for step in empty.preview_json() if "metadata" in step.new}
     finally:
         cluster.kubectl("delete", "consolelink", name)
-
-
-@pytest.mark.parametrize("owner", ["a-release", None], ids=["helm", "nobody"])
-def test_a_namespace_that_is_not_ours(empty: Project, cluster: Cluster, owner: str | None) -> None:
-    labels = {STACK_LABEL: owner, "app.kubernetes.io/managed-by": "Helm"} if owner else {}
-    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": empty.stack, "labels": labels}}
-    cluster.kubectl("create", "-f", "-", stdin=json.dumps(space))
-    # Made by controllers, after a moment, in every namespace.
-    made = ("configmap/kube-root-ca.crt", "configmap/openshift-service-ca.crt", "serviceaccount/default")
-    cluster.kubectl("wait", "-n", empty.stack, "--for=create", *made)
-    whose = "belongs to stack or release a-release (Helm)" if owner else "somebody else: it has no stack label"
-    try:
-        refused_untouched(empty, cluster, f"Namespace {empty.stack}", whose, "choose another namespace or cluster")
-    finally:
-        cluster.kubectl("delete", "namespace", empty.stack)
-
-
-def test_groups_that_another_stack_owns(empty: Project, deployed: Deployed, cluster: Cluster) -> None:
-    empty.change(access={"admins": ["alice"]})
-    said = refused_untouched(empty, cluster, *(f"Group {name}" for name in GROUPS))
-    assert said.count("belongs to stack or release main (pulumi)") >= len(GROUPS)
 
 
 def test_a_namespace_that_is_being_deleted(empty: Project, cluster: Cluster) -> None:

@@ -48,29 +48,40 @@ def set_generation(project: Project, name: str, generation: int) -> None:
     )
 
 
-@pytest.mark.parametrize("spec", ROTATED, ids=lambda spec: spec.name)
-def test_the_preview_of_a_rotation_names_what_restarts_and_shows_exactly_that(rotating: Project, spec) -> None:
-    before = rotating.config()
-    set_generation(rotating, spec.name, 2)
+# No tier is restarted by both of a pair.
+PAIRS = (
+    ("postgresAdminPassword", "gatewayDatabasePassword"),
+    ("redisPassword", "adminApiKey"),
+    ("litellmUiPassword", "jwtSecret"),
+)
+
+
+@pytest.mark.parametrize("names", PAIRS, ids=" and ".join)
+def test_the_preview_of_a_rotation_names_what_restarts_and_shows_exactly_that(
+    rotating: Project, names: tuple[str, ...]
+) -> None:
+    rotating.change(secrets={name: {"generation": 2} for name in names})
     try:
         steps = rotating.preview_json()
-        assert restarted(steps) == set(spec.restarts)
+        expected = [tier for spec in ROTATED if spec.name in names for tier in spec.restarts]
+        assert sorted(restarted(steps)) == sorted(expected)
         kinds = {step.kind for step in steps}
         # A CronJob takes the name of the new Secret for its next run; nothing restarts.
         assert kinds <= {"Stash", "Secret", "Deployment", "StatefulSet", "Job", "CronJob", "OAuthClient"}
-        assert {step.name for step in steps if step.kind == "Stash"} >= {f"credentials-{spec.name}-2"}
+        assert {step.name for step in steps if step.kind == "Stash"} >= {f"credentials-{name}-2" for name in names}
     finally:
-        rotating.write_config(before)
+        rotating.change(secrets=None)
 
 
 def test_all_secrets_are_rotated_in_one_up_and_the_next_changes_nothing(rotating: Project, cluster: Cluster) -> None:
     old = generated(rotating)
-    for spec in ROTATED:
-        set_generation(rotating, spec.name, 2)
-    said = rotating.preview()
+    # As a person would; all the others in the same way, written at once.
+    set_generation(rotating, ROTATED[0].name, 2)
+    rotating.change(secrets=rotating.config()["secrets"] | {spec.name: {"generation": 2} for spec in ROTATED[1:]})
+    said = rotating.preview("--diff")
     for spec in ROTATED:
         assert f"{spec.name} (generation 1 -> 2): restarts {', '.join(spec.restarts)}. People notice:" in said
-    said += rotating.preview("--diff") + rotating.run("preview", "--json", "--stack", rotating.stack).stdout
+    said += rotating.plan().printed
     said += rotating.up()
     now = generated(rotating)
     assert set(now) == {
@@ -88,8 +99,7 @@ def test_all_secrets_are_rotated_in_one_up_and_the_next_changes_nothing(rotating
     client = cluster.get("oauthclient", f"{NAMESPACE}-oauth-client", None)
     assert client["secret"] == now["oauthClientSecret-2"]
     assert client["additionalSecrets"] == [old["oauthClientSecret"]]
-    rotating.preview("--expect-no-changes", "--refresh")
-    assert "Secrets are rotated" not in rotating.preview()
+    assert "Secrets are rotated" not in rotating.preview("--expect-no-changes", "--refresh")
     values = {f"{name} before": value for name, value in old.items()} | now
     others = [each for each in cluster.everything() if each["kind"] not in {"Secret", "OAuthClient"}]
     kept = [each.read_text(errors="replace") for each in rotating.state_files()]
@@ -97,37 +107,30 @@ def test_all_secrets_are_rotated_in_one_up_and_the_next_changes_nothing(rotating
         assert leaks(text, values) == []
 
 
-def test_a_lowered_generation_is_refused(rotating: Project) -> None:
-    before = rotating.config()
-    set_generation(rotating, "jwtSecret", 1)
-    try:
-        said = rotating.refused()
-        assert "litemaas:secrets.jwtSecret.generation = 1" in said
-        assert "write 2, or 3 for a new value" in said
-    finally:
-        rotating.write_config(before)
-
-
 def test_raised_once_more_the_first_oauth_secret_is_accepted_no_longer(rotating: Project, cluster: Cluster) -> None:
     second = generated(rotating)["oauthClientSecret-2"]
     set_generation(rotating, "oauthClientSecret", 3)
-    rotating.up()
+    assert restarted(rotating.up_told().steps) == {"backend"}
     assert cluster.get("oauthclient", f"{NAMESPACE}-oauth-client", None)["additionalSecrets"] == [second]
 
 
-@pytest.mark.parametrize("spec", FIXED, ids=lambda spec: spec.name)
-def test_what_has_encrypted_something_is_not_rotated(rotating: Project, spec) -> None:
+def test_a_lowered_generation_and_one_of_what_has_encrypted_something_are_refused(rotating: Project) -> None:
     before = rotating.config()
-    set_generation(rotating, spec.name, 2)
+    rotating.change(secrets=before["secrets"] | {spec.name: {"generation": 2} for spec in FIXED})
     try:
         said = rotating.refused()
-        assert f"litemaas:secrets.{spec.name}.generation" in said
-        assert spec.fixed in said
-        rotating.write_config(before)
-        rotating.set_secret(f"secrets.{spec.name}.value", f"{spec.prefix}AnotherValue-0123456789abcdef")
+        for spec in FIXED:
+            assert f"litemaas:secrets.{spec.name}.generation" in said
+            assert spec.fixed in said
+        rotating.change(secrets=before["secrets"] | {"jwtSecret": {"generation": 1}})
+        for spec in FIXED:
+            rotating.set_secret(f"secrets.{spec.name}.value", f"{spec.prefix}AnotherValue-0123456789abcdef")
         said = rotating.refused()
-        assert f"litemaas:secrets.{spec.name}\n" in said
-        assert "put the former one back" in said
+        assert "litemaas:secrets.jwtSecret.generation = 1" in said
+        assert "write 2, or 3 for a new value" in said
+        for spec in FIXED:
+            assert f"litemaas:secrets.{spec.name}\n" in said
+        assert said.count("put the former one back") == len(FIXED)
         assert "AnotherValue" not in said
     finally:
         rotating.write_config(before)
@@ -141,38 +144,6 @@ def make_secret(cluster: Cluster, namespace: str, name: str, data: dict[str, str
     metadata = {"name": name, "namespace": namespace}
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
-
-
-def test_values_of_existing_secrets_are_used_followed_and_shown_nowhere(empty: Project, cluster: Cluster) -> None:
-    make_secret(cluster, "default", "platform", EXISTING | {"weak": "changeme"})
-    source = {name: {"existing": {"namespace": "default", "name": "platform", "key": name}} for name in EXISTING}
-    for key, what in (("nothing", "has no key nothing (its keys:"), ("weak", "holds a value that is well known")):
-        empty.change(secrets={"redisPassword": {"existing": {"namespace": "default", "name": "platform", "key": key}}})
-        assert what in empty.refused()
-    empty.change(secrets={"redisPassword": {"existing": {"namespace": "default", "name": "none", "key": "x"}}})
-    assert "litemaas:secrets.redisPassword.existing = default/none" in empty.refused()
-
-    empty.change(secrets=source)
-    said = empty.preview("--diff") + empty.up()
-    content = stored(cluster, empty.stack)
-    assert [name for name, value in EXISTING.items() if value not in content] == []
-    empty.preview("--expect-no-changes", "--refresh")
-
-    changed = "ChangedAtItsSource-0123456789abcdef"
-    make_secret(cluster, "default", "platform", EXISTING | {"jwtSecret": changed})
-    preview = empty.preview()
-    assert "jwtSecret (another value, from existing): restarts backend." in preview
-    said += preview + empty.run("preview", "--json", "--stack", empty.stack).stdout
-    assert restarted(empty.preview_json()) == {"backend"}
-    said += empty.up()
-    assert changed in stored(cluster, empty.stack)
-    assert EXISTING["jwtSecret"] not in stored(cluster, empty.stack)
-    kept = [each.read_text(errors="replace") for each in empty.state_files()]
-    for text in (said, json.dumps(empty.export()), *kept):
-        assert leaks(text, EXISTING | {"changed": changed}) == []
-    empty.destroy()
-    # What is not ours stays.
-    assert cluster.get("secret", "platform", "default")["data"]
 
 
 FETCHED = {"adminApiKey": "ltm_admin_Fetched-0123456789abcdef", "redisPassword": "FetchedRedis-0123456789abcdef"}
@@ -223,24 +194,56 @@ def operator(empty: Project, cluster: Cluster) -> Iterator[OperatorDouble]:
     double.join()
 
 
-def test_values_that_the_operator_double_fetches_are_awaited_used_and_followed(
+def existing(key: str, name: str = "platform") -> Json:
+    """A Secret that is not ours as a source."""
+    return {"existing": {"namespace": "default", "name": name, "key": key}}
+
+
+def external(name: str) -> Json:
+    """The operator's store as a source."""
+    return {"externalSecret": {"store": "vault", "key": f"litemaas/{name}"}}
+
+
+def test_an_existing_secret_that_cannot_be_used_is_refused(empty: Project, cluster: Cluster) -> None:
+    make_secret(cluster, "default", "platform", EXISTING | {"weak": "changeme"})
+    sources = {
+        "redisPassword": existing("nothing"),
+        "jwtSecret": existing("weak"),
+        "adminApiKey": existing("x", "none"),
+    }
+    empty.change(secrets=sources)
+    said = empty.refused()
+    assert "has no key nothing (its keys:" in said
+    assert "holds a value that is well known" in said
+    assert "litemaas:secrets.adminApiKey.existing = default/none" in said
+
+
+def test_values_from_existing_secrets_and_from_the_operator_double_are_used_followed_and_shown_nowhere(
     empty: Project, cluster: Cluster, operator: OperatorDouble
 ) -> None:
-    def source(name: str) -> Json:
-        return {"externalSecret": {"store": "vault", "key": f"litemaas/{name}"}}
-
-    empty.change(secrets={name: source(name) for name in FETCHED})
+    make_secret(cluster, "default", "platform", EXISTING)
+    empty.change(secrets={name: existing(name) for name in EXISTING} | {name: external(name) for name in FETCHED})
     said = empty.preview("--diff") + empty.up()
     content = stored(cluster, empty.stack)
+    assert [name for name, value in EXISTING.items() if value not in content] == []
+    # What was fetched is in the operator's Secret and in that of the consumer.
     assert [name for name, value in FETCHED.items() if content.count(value) < 2] == []
     empty.preview("--expect-no-changes", "--refresh")
 
-    operator.store["litemaas/redisPassword"] = changed = "FetchedLater-0123456789abcdef"
-    _until(lambda: changed in stored(cluster, empty.stack))
-    assert restarted(empty.preview_json()) == {"redis", "litellm"}
-    said += empty.up()
-    assert FETCHED["redisPassword"] not in stored(cluster, empty.stack)
-    empty.preview("--expect-no-changes")
+    # Each changes at its source; no tier is restarted by both.
+    changed, fetched = "ChangedAtItsSource-0123456789abcdef", "FetchedLater-0123456789abcdef"
+    make_secret(cluster, "default", "platform", EXISTING | {"jwtSecret": changed})
+    operator.store["litemaas/redisPassword"] = fetched
+    _until(lambda: fetched in stored(cluster, empty.stack))
+    plan = empty.plan()
+    assert "jwtSecret (another value, from existing): restarts backend." in plan.said
+    assert restarted(plan.steps) == {"backend", "redis", "litellm"}
+    said += plan.said + plan.printed + empty.up()
+    content = stored(cluster, empty.stack)
+    assert changed in content
+    assert EXISTING["jwtSecret"] not in content
+    assert FETCHED["redisPassword"] not in content
+    said += empty.preview("--expect-no-changes")
 
     operator.store["litemaas/adminApiKey"] = weak = "NoPrefixAtAll-0123456789abcdef"
     _until(lambda: weak in stored(cluster, empty.stack))
@@ -248,10 +251,13 @@ def test_values_that_the_operator_double_fetches_are_awaited_used_and_followed(
     assert "litemaas:secrets.adminApiKey.externalSecret" in refused
     assert "does not begin with ltm_admin_" in refused
     assert "Traceback" not in refused
+    values = EXISTING | FETCHED | {"changed": changed, "fetched later": fetched, "weak": weak}
     kept = [each.read_text(errors="replace") for each in empty.state_files()]
     for text in (said, refused, json.dumps(empty.export()), *kept):
-        assert leaks(text, FETCHED | {"changed": changed, "weak": weak}) == []
+        assert leaks(text, values) == []
     empty.destroy()
+    # What is not ours stays.
+    assert cluster.get("secret", "platform", "default")["data"]
 
 
 def _until(true: Callable[[], bool]) -> None:

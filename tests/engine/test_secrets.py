@@ -43,7 +43,7 @@ def test_every_secret_is_generated_and_long_and_reaches_the_cluster(deployed: De
 
 def test_no_secret_shows_in_preview_or_up(deployed: Deployed) -> None:
     # Values are made at the first up: what a preview made is another one, so it is asked again below.
-    for text in (deployed.preview, deployed.preview_json, deployed.up):
+    for text in (deployed.preview, deployed.up):
         assert leaks(text, deployed.secrets) == []
 
 
@@ -54,7 +54,7 @@ def test_no_secret_shows_in_the_preview_of_a_change(deployed: Deployed, main: Pr
     said = main.preview("--diff")
     assert "quay.io/example/other:1" in said
     assert leaks(said, deployed.secrets) == []
-    plan = main.run("preview", "--json", "--stack", main.stack).stdout
+    plan = main.plan().printed
     assert leaks(plan, deployed.secrets) == []
     assert "[secret]" in plan
 
@@ -68,6 +68,7 @@ def test_no_secret_shows_in_the_state(deployed: Deployed) -> None:
 def test_no_secret_shows_in_any_file_that_the_engine_keeps(deployed: Deployed) -> None:
     files = deployed.project.state_files()
     assert any("history" in str(each) for each in files)
+    assert any("logs" in each.parent.name for each in files), "the engine logs each command by itself"
     assert any(each.name == "main.json" for each in files)
     found = {each: leaks(each.read_text(errors="replace"), deployed.secrets) for each in files}
     assert {each: names for each, names in found.items() if names} == {}
@@ -88,21 +89,21 @@ def test_no_secret_shows_in_the_outputs(deployed: Deployed) -> None:
     assert leaks(said + json.dumps(deployed.project.outputs()), deployed.secrets) == []
 
 
-def test_secrets_stay_the_same_over_runs(deployed: Deployed, main: Project) -> None:
-    main.up()
-    assert generated(main) == deployed.secrets
+def test_secrets_stay_the_same_over_runs(again: str, deployed: Deployed) -> None:
+    assert again
+    assert generated(deployed.project) == deployed.secrets
 
 
 @pytest.fixture(scope="module")
 def given(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """A stack whose operator chose some secrets, and what the runs printed."""
-    project = Project(tmp_path_factory.mktemp("given") / "project", program, sandbox.env(), "given")
+    project = Project(tmp_path_factory.mktemp("given") / "project", program, sandbox.env(), "given", with_logs=True)
     settings = {"namespace": "given", "access": {"manageGroups": False}, "models": [GRANITE, "mistral-3-int4"]}
     project.write_config(SETTINGS | settings)
     project.set_secret("models[0].apiKey.value", MODEL_KEY)
     for name, value in GIVEN.items():
         project.set_secret(f"secrets.{name}.value", value)
-    said = project.preview("--diff") + project.run("preview", "--json", "--stack", "given").stdout + project.up()
+    said = project.preview("--diff") + project.plan().printed + project.up()
     return project, said
 
 
@@ -119,7 +120,9 @@ def test_given_secrets_are_the_ones_in_use(given: tuple[Project, str], cluster: 
 def test_given_secrets_show_nowhere_else(given: tuple[Project, str], cluster: Cluster) -> None:
     project, said = given
     others = [each for each in cluster.everything() if each["kind"] not in HOLDERS]
-    kept = [each.read_text(errors="replace") for each in project.state_files()]
+    files = project.state_files()
+    assert any("logs" in each.parent.name for each in files)
+    kept = [each.read_text(errors="replace") for each in files]
     for text in (said, json.dumps(project.export()), json.dumps(others), *kept):
         assert leaks(text, GIVEN | {"key of the model": MODEL_KEY}) == []
 
@@ -132,10 +135,10 @@ def test_another_key_of_a_model_rolls_the_gateway_and_nothing_else(given: tuple[
     project, other = given[0], "AnotherKeyOfTheModel-0123456789"
     project.set_secret("models[0].apiKey.value", other)
     said = project.preview("--diff")
-    steps = {(step.op, step.kind, step.name) for step in project.preview_json()}
+    plan = project.plan()
     project.set_secret("models[0].apiKey.value", MODEL_KEY)
-    assert leaks(said, {"new": other, "old": MODEL_KEY}) == []
-    assert steps == {
+    assert leaks(said + plan.printed, {"new": other, "old": MODEL_KEY}) == []
+    assert plan.rows == {
         ("replace", "Secret", "gateway-model-keys"),
         ("update", "Deployment", "gateway-proxy"),
         ("replace", "Job", "verification-checks"),
