@@ -22,14 +22,16 @@ def delete_pod(stack: Deployed, _: Sandbox) -> None:
     stack.cluster.kubectl("delete", "pod", "postgres-0", "-n", stack.namespace, "--wait=false")
 
 
-def kill_server(_: Deployed, sandbox: Sandbox) -> None:
+def kill_server(stack: Deployed, sandbox: Sandbox) -> None:
     """As the kernel does when memory runs out: the oldest of the server's processes."""
     assert sandbox.node
+    (pod,) = stack.uids("postgres")
     servers = {}
     for pid in host.pod_processes(sandbox.node.names):
         # Some end while we look.
         with suppress(FileNotFoundError, ProcessLookupError):
-            if Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].endswith(b"postgres"):
+            ours = pod in Path(f"/proc/{pid}/cgroup").read_text()
+            if ours and Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].endswith(b"postgres"):
                 servers[pid] = Path(f"/proc/{pid}/stat").read_text()
     # Field 4 after the name in brackets is the parent; that of the main one is no server.
     main = [pid for pid, stat in servers.items() if int(stat.rpartition(")")[2].split()[1]) not in servers]
