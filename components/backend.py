@@ -237,8 +237,8 @@ def _pod(args: BackendArgs, env: Input[str], scripts: Input[str], account: Input
         ],
         service_account=account,
         # Ten minutes: the start waits for the database.
-        startup=probes.http("/api/v1/health/live", PORT, period=5, failures=120),
-        readiness=probes.http("/api/v1/health/ready", PORT),
+        startup=probes.http("/api/v1/health/live", PORT, period=2, failures=300),
+        readiness=probes.http("/api/v1/health/ready", PORT, period=5),
         liveness=probes.command("node", "/opt/litemaas/alive.cjs", period=30, timeout=10),
         # The others take over: the pod leaves its Service before it closes its socket.
         before_stop=["sleep", "5"] if args.size.replicas > 1 else [],

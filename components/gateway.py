@@ -220,8 +220,9 @@ def _proxy(args: GatewayArgs, keys: Sequence[Input[str]], **pods: Input[str]) ->
         ],
         more_mounts=[serving.mount("litellm")] if tls else [],
         # Readiness is slow while the database is away (4 s); liveness asks nobody else.
-        startup=probes.http("/health/readiness", PORT, tls=tls, failures=30),
-        readiness=probes.http("/health/readiness", PORT, tls=tls, timeout=8),
+        # Often, until it answers: each round is waited for by every rollout, twice with the next probe's. Five minutes.
+        startup=probes.http("/health/readiness", PORT, tls=tls, period=2, timeout=8, failures=150),
+        readiness=probes.http("/health/readiness", PORT, tls=tls, period=5, timeout=8),
         liveness=probes.http("/health/liveliness", PORT, tls=tls, period=15, failures=5),
         # SIGTERM closes the socket at once: the pod leaves the Service first.
         before_stop=["sleep", str(DRAIN_SECONDS)],

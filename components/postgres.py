@@ -99,7 +99,7 @@ def _pod(args: Bundled, account: Input[str], password: Input[str], claim: Input[
         ],
         service_account=account,
         # Ten minutes: crash recovery after a power cut replays the log before it answers.
-        startup=probes.command(*answers, period=5, failures=120),
+        startup=probes.command(*answers, period=2, failures=300),
         readiness=probes.command(*works, period=5),
         liveness=probes.command("bash", "-c", f"{_RENEWED}; {alive}" if args.tls else alive, period=20, failures=6),
         # SIGTERM alone waits for every client to leave: 120 s without a database were measured at

@@ -64,7 +64,7 @@ class Deployed:
 
     def pods(self, component: str) -> list[Json]:
         """The pods of a component that are not going away."""
-        listed = self.cluster.items("pods", self.namespace, "-l", f"app.kubernetes.io/component={component}")
+        listed = self.cluster.items("pods", self.namespace, labelSelector=f"app.kubernetes.io/component={component}")
         return [each for each in listed if "deletionTimestamp" not in each["metadata"]]
 
     def readiness(self, component: str) -> dict[str, bool]:

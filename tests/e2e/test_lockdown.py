@@ -26,6 +26,6 @@ def test_the_models_own_route_leads_nowhere(stack: Deployed) -> None:
 
 def test_each_model_has_a_policy_and_the_probes_of_the_node_still_pass(stack: Deployed) -> None:
     assert POLICY in {each["metadata"]["name"] for each in stack.cluster.items("networkpolicies", SPACE)}
-    pods = stack.cluster.items("pods", SPACE, "-l", f"app=isvc.{MODEL}-predictor")
+    pods = stack.cluster.items("pods", SPACE, labelSelector=f"app=isvc.{MODEL}-predictor")
     assert pods
     assert all(each["ready"] for pod in pods for each in pod["status"]["containerStatuses"])

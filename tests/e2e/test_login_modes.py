@@ -64,8 +64,8 @@ def test_a_service_account_logs_people_in_with_the_same_roles_and_keys(stack: De
 
     token = f"https://oauth-openshift.{DOMAIN}/oauth/token"
     # Two where the secret has been rotated before: both are good.
-    selected = "--field-selector=type=kubernetes.io/service-account-token"
-    tokens = stack.cluster.items("secrets", stack.namespace, selected)
+    selected = "type=kubernetes.io/service-account-token"
+    tokens = stack.cluster.items("secrets", stack.namespace, fieldSelector=selected)
     assert tokens
     assert elsewhere(stack).status == 400
     assert exchange(stack, "bob", token, "wrong").status == 401

@@ -132,7 +132,7 @@ def test_only_the_allowed_edges_pass(
 
 
 def test_the_router_reaches_what_has_a_route_and_nothing_else(stack: Deployed, sandbox: Sandbox) -> None:
-    router = stack.cluster.items("pods", "openshift-ingress", "-l", "app=router")[0]["metadata"]["name"]
+    router = stack.cluster.items("pods", "openshift-ingress", labelSelector="app=router")[0]["metadata"]["name"]
     code = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
     reached = {}
     for service, port in PORTS.items():

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from sandbox.client import ApiError
 from sandbox.cluster import Sandbox
 from sandbox.paths import CHECKOUT, VENV
 
@@ -302,6 +303,28 @@ def _step(raw: Json, *states: str) -> Step:
     )
 
 
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object as the API server lists it."""
+
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    namespaced: bool
+
+    @property
+    def group(self) -> str:
+        """The API group; the core one has no name."""
+        return self.version.rpartition("/")[0]
+
+    def path(self, namespace: str | None = None, name: str = "") -> str:
+        """Where its objects are: all, those of a namespace, or one."""
+        base = f"/apis/{self.version}" if self.group else f"/api/{self.version}"
+        space = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
+        return f"{base}{space}/{self.plural}" + (f"/{name}" if name else "")
+
+
 class Cluster:
     """What tests ask and do behind the program's back."""
 
@@ -309,6 +332,7 @@ class Cluster:
         """Look at the sandbox' API server."""
         self.sandbox, self.env = sandbox, sandbox.env()
         self._client = sandbox.client()
+        self._resources: dict[str, Resource] = {}
 
     def request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:
         """One request as administrator."""
@@ -321,13 +345,30 @@ class Cluster:
         return done.stdout
 
     def get(self, resource: str, name: str, namespace: str | None = NAMESPACE) -> Json:
-        """One object."""
-        return json.loads(self.kubectl("get", resource, name, *_in(namespace), "-o", "json"))
+        """One object; the test fails without it."""
+        return self._read(self._resource(resource).path(namespace, name))
 
-    def items(self, resource: str, namespace: str | None = NAMESPACE, *args: str) -> list[Json]:
-        """Objects of a kind in a namespace (None: all of the cluster)."""
-        where = ["-A"] if namespace is None else _in(namespace)
-        return json.loads(self.kubectl("get", resource, *where, *args, "-o", "json"))["items"]
+    def items(self, resource: str, namespace: str | None = NAMESPACE, **selectors: str) -> list[Json]:
+        """Objects of a kind in a namespace (None: all of the cluster), by ``labelSelector`` and ``fieldSelector``."""
+        found = self._resource(resource)
+        query = f"?{urllib.parse.urlencode(selectors)}" if selectors else ""
+        listed = self._read(found.path(namespace) + query)["items"]
+        return [{"apiVersion": found.version, "kind": found.kind, **each} for each in listed]
+
+    def _read(self, path: str) -> Json:
+        """Not by kubectl, which takes longer to start than most tests have to wait."""
+        try:
+            return self.request("GET", path)
+        except ApiError as refused:
+            raise AssertionError(str(refused)) from refused
+
+    def _resource(self, name: str) -> "Resource":
+        """By its plural or singular name, or the latter and its group; what is not known may be new."""
+        if name not in self._resources:
+            for each in self._listable():
+                for known in (f"{each.singular}.{each.group}", each.singular, each.plural):
+                    self._resources.setdefault(known, each)
+        return self._resources[name]
 
     def patch(self, resource: str, name: str, patch: Json, namespace: str | None = NAMESPACE) -> None:
         """``kubectl patch --type merge``."""
@@ -341,11 +382,11 @@ class Cluster:
     def labelled(self, stack: str) -> list[str]:
         """Everything in the API server that carries the stack's label, over all kinds that can be listed."""
         found: set[str] = set()
-        for path, kind in self._listable():
-            listed = self.request("GET", f"{path}?labelSelector=app.kubernetes.io/instance%3D{stack}")
+        for one in self._listable():
+            listed = self.request("GET", f"{one.path()}?labelSelector=app.kubernetes.io/instance%3D{stack}")
             for each in listed["items"]:
                 meta = each["metadata"]
-                found.add(f"{kind} {meta.get('namespace', '')}/{meta['name']}")
+                found.add(f"{one.kind} {meta.get('namespace', '')}/{meta['name']}")
         return sorted(found)
 
     def namespaces(self) -> set[str]:
@@ -355,9 +396,9 @@ class Cluster:
     def everything(self) -> list[Json]:
         """Every object of every kind, events included."""
         found = []
-        for path, kind in self._listable():
-            listed = self.request("GET", path)
-            found += [{"kind": kind, **each} for each in listed["items"]]
+        for one in self._listable():
+            listed = self.request("GET", one.path())
+            found += [{"kind": one.kind, **each} for each in listed["items"]]
         return found
 
     def fingerprint(self) -> dict[str, str]:
@@ -375,14 +416,14 @@ class Cluster:
         now = self.fingerprint()
         return sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
 
-    def _listable(self) -> Iterable[tuple[str, str]]:
-        """URL path and kind of all resources that can be listed, in their preferred version."""
+    def _listable(self) -> Iterable["Resource"]:
+        """All resources that can be listed, in their preferred version."""
         groups = self.request("GET", "/apis")["groups"]
-        bases = ["/api/v1", *(f"/apis/{each['preferredVersion']['groupVersion']}" for each in groups)]
-        for base in bases:
+        for version in ("v1", *(each["preferredVersion"]["groupVersion"] for each in groups)):
+            base = "/api/v1" if version == "v1" else f"/apis/{version}"
             for each in self.request("GET", base)["resources"]:
                 if "list" in each["verbs"] and "/" not in each["name"]:
-                    yield f"{base}/{each['name']}", each["kind"]
+                    yield Resource(version, each["kind"], each["name"], each["singularName"], each["namespaced"])
 
 
 def comes_by_the_clock(one: Json) -> bool:

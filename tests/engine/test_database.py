@@ -42,7 +42,7 @@ def requested(found: Json) -> str:
 
 
 def migrations(cluster: Cluster) -> set[str]:
-    found = cluster.items("jobs", SPACE, "-l", "app.kubernetes.io/component=litellm-migration")
+    found = cluster.items("jobs", SPACE, labelSelector="app.kubernetes.io/component=litellm-migration")
     return {each["metadata"]["name"] for each in found}
 
 

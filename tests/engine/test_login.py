@@ -30,7 +30,7 @@ def stack(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFact
 
 def tokens(cluster: Cluster) -> dict[str, str]:
     """The tokens that the cluster has written for ServiceAccounts, by the name of their Secret."""
-    found = cluster.items("secrets", SPACE, "--field-selector=type=kubernetes.io/service-account-token")
+    found = cluster.items("secrets", SPACE, fieldSelector="type=kubernetes.io/service-account-token")
     return {each["metadata"]["name"]: base64.b64decode(each["data"]["token"]).decode() for each in found}
 
 

@@ -175,5 +175,5 @@ def test_an_external_redis_takes_the_place_of_ours(certified: Certified, cluster
     project.set_secret("secrets.redisPassword.value", "external-0123456789")
     gone = {(step.kind, step.name) for step in project.up_told().steps if step.op == "delete"}
     assert {("Deployment", "cache-redis"), ("Service", "cache-service"), ("NetworkPolicy", "isolation-redis")} <= gone
-    assert not cluster.items("pods", SPACE, "-l", "app.kubernetes.io/component=redis")
+    assert not cluster.items("pods", SPACE, labelSelector="app.kubernetes.io/component=redis")
     unchanged(project)

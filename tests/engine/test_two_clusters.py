@@ -54,7 +54,7 @@ def test_each_cluster_has_the_hosts_and_models_of_its_own_stack(
     found = []
     for each in (cluster, Cluster(second)):
         hosts = {route["spec"]["host"].partition(".")[2] for route in each.items("routes")}
-        (declared,) = each.items("configmaps", NAMESPACE, "-l", "app.kubernetes.io/component=model")
+        (declared,) = each.items("configmaps", NAMESPACE, labelSelector="app.kubernetes.io/component=model")
         found.append((hosts, {file.removesuffix(".json") for file in declared["data"]}))
     assert found == [
         ({SETTINGS["clusterDomain"]}, {"granite-8b-agent", "mistral-3-int4"}),

@@ -139,7 +139,7 @@ def test_the_production_profile_lets_a_drain_take_one_pod_at_a_time(production: 
 
 def test_the_production_profile_spreads_its_pods_over_nodes(production: Project, cluster: Cluster) -> None:
     component = "app.kubernetes.io/component=litellm"
-    nodes = [each["spec"]["nodeName"] for each in cluster.items("pods", "production", "-l", component)]
+    nodes = [each["spec"]["nodeName"] for each in cluster.items("pods", "production", labelSelector=component)]
     assert len(set(nodes)) == 2
 
 
@@ -163,7 +163,7 @@ def test_a_job_that_failed_runs_again_at_the_next_up(production: Project, cluste
 
 
 def _jobs(cluster: Cluster, component: str) -> set[str]:
-    found = cluster.items("jobs", "production", "-l", f"app.kubernetes.io/component={component}")
+    found = cluster.items("jobs", "production", labelSelector=f"app.kubernetes.io/component={component}")
     return {each["metadata"]["name"] for each in found}
 
 

@@ -56,7 +56,7 @@ def names(cluster: Cluster, kind: str) -> set[str]:
 
 
 def running(cluster: Cluster, component: str) -> list[dict]:
-    listed = cluster.items("pods", SPACE, "-l", f"app.kubernetes.io/component={component}")
+    listed = cluster.items("pods", SPACE, labelSelector=f"app.kubernetes.io/component={component}")
     return [each for each in listed if "deletionTimestamp" not in each["metadata"]]
 
 
@@ -177,7 +177,7 @@ def test_the_check_of_keys_is_there_and_can_be_run_by_hand(stack: Project, clust
     cluster.kubectl("create", "job", "by-hand", "-n", SPACE, "--from=cronjob/key-check")
     # The pod passes admission: the SCC's rules, and the labels by which its network policy finds it.
     cluster.kubectl("wait", "-n", SPACE, "job/by-hand", "--for=condition=Complete", "--timeout=120s")
-    (pod,) = cluster.items("pods", SPACE, "-l", "job-name=by-hand")
+    (pod,) = cluster.items("pods", SPACE, labelSelector="job-name=by-hand")
     policy = cluster.get("networkpolicy", "key-check", SPACE)["spec"]["podSelector"]["matchLabels"]
     assert pod["metadata"]["labels"].items() >= policy.items()
 
