@@ -43,7 +43,7 @@ SETTINGS: Json = {
     "gateway": {"keyCheck": {"schedule": "0 0 1 1 *"}},
 }
 TIERS = {"postgres": 1, "redis": 1, "litellm": 2, "backend": 1, "frontend": 2}
-# By what the one stack is at the time: as first deployed, grown, as before with other secrets, then moving.
+# By what the one stack is at the time: as first deployed, grown, with other secrets, then moving.
 ORDER = (
     "test_up",
     # Before other stacks come and go: Chromium gives up on a page when a network interface of the machine changes.
@@ -215,7 +215,7 @@ def callers(stack: Deployed) -> Iterator[dict[str, tuple[str, str]]]:
 
 @pytest.fixture(scope="session")
 def grown(stack: Deployed) -> journey.Grown:
-    """Makes the stack all that it can be while people work; test_rotation takes it back."""
+    """Makes the stack all that it can be while people work; the gateway is as before from test_rotation on."""
     grown = journey.grow(stack)
     for name, load in grown.loads.items():
         report(f"{name} while the stack grows: {load}")

@@ -50,8 +50,9 @@ class Deployed:
         return self.administer("/key/generate", {"models": list(models)}).json()["key"]
 
     def shrink(self) -> None:
-        """Write the settings of the first up for all that has grown since; the next up is for the caller."""
-        self.project.change(modelServing=None, gateway=self.settings["gateway"], replicas=self.settings["replicas"])
+        """Write the gateway's settings of the first up; several backends stay, and the next up is for the caller."""
+        several = {**self.project.config()["replicas"], "litellm": self.settings["replicas"]["litellm"]}
+        self.project.change(modelServing=None, gateway=self.settings["gateway"], replicas=several)
 
     def uids(self, component: str) -> set[str]:
         """Of a component's pods: each is another one once it has been replaced."""
