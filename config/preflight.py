@@ -175,7 +175,7 @@ def check(settings: Settings, stack: str, cluster: Cluster) -> tuple[Facts | Non
     problems += rotation.unserved(settings, apis, cluster.server)
     secrets, unusable = rotation.examine(settings, held, record.result())
     keys, unknown = model_keys.examine(settings, model_secrets)
-    problems += [*unusable, *unknown]
+    problems += [*unusable, *unknown, *rotation.while_backends_end(settings, secrets, cluster.read)]
     entered = outside.examine(settings, cluster, apis, domain)
     problems += entered.problems
     if not domain:

@@ -6,17 +6,19 @@ generation and the digest of the value that was handed out last. What differs fr
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from pydantic import SecretStr
 
+from components.naming import backends
 from components.sources import RECORD, RECORD_KEY, digest
 from config import existing as existing_secrets
 from config.cluster import Answer, Json
 from config.existing import Existing
 from config.names import COMPONENT_LABEL, STACK_LABEL
+from config.profiles import sizing
 from config.report import NAMESPACE, Problem
 from config.secrets import SECRETS, SecretSpec
 from config.settings import Settings
@@ -87,6 +89,23 @@ def unserved(settings: Settings, groups: set[str], server: str) -> list[Problem]
         for spec, source in settings.secrets.items()
         if source.external_secret and _OPERATOR not in groups
     ]
+
+
+def while_backends_end(settings: Settings, secrets: Secrets, read: Callable[[str], Json]) -> list[Problem]:
+    """That several backends are to become one in an `up` that changes secrets too.
+
+    Seen on a real node: the old ones go last, and between them and the new one stands the verification, whom
+    their Service leads to all. It failed, so they stayed, and each further `up` failed alike.
+    """
+    first, *_ = backends(2)
+    path = f"/apis/apps/v1/namespaces/{settings.namespace}/deployments/{first}"
+    if not secrets.notices or sizing(settings, "backend").replicas > 1 or not read(path):
+        return []
+    what = (
+        "would end several backends in an up that changes secrets too; those that end have the former values until "
+        "the up is over, and the verification would reach them; keep their number for this up, and lower it in the next"
+    )
+    return [Problem(where=f"{NAMESPACE}:replicas.backend", value="1", what=what)]
 
 
 def _recorded(records: Json) -> dict[str, Json]:

@@ -156,6 +156,33 @@ def test_a_lower_generation_is_refused_with_the_numbers_to_write():
     assert "write 3, or 4 for a new value" in text
 
 
+NUMBERED = "/apis/apps/v1/namespaces/litemaas/deployments/backend-1"
+
+
+def with_several(generation: int) -> harness.FakeCluster:
+    """A cluster in which several backends serve, and an admin key of this generation is in use."""
+    cluster = record(adminApiKey=("generated", generation, "x"))
+    cluster._answers[NUMBERED] = {"metadata": {"name": "backend-1"}}
+    return cluster
+
+
+def test_several_backends_do_not_end_in_an_up_that_changes_secrets_too():
+    """The old ones have the former values and go last: the verification reached them, for ever."""
+    text = refusal({"secrets": {"adminApiKey": {"generation": 2}}}, (), cluster=with_several(1))
+    assert "litemaas:replicas.backend = 1" in text
+    assert "keep their number for this up, and lower it in the next" in text
+
+
+def test_several_backends_end_where_no_secret_changes_and_secrets_change_where_they_stay():
+    storage = {"backups": {"size": "1Gi", "accessMode": "ReadWriteMany", "storageClass": "shared"}}
+    changed = {"secrets": {"adminApiKey": {"generation": 2}}}
+    harness.run_program({**DEMO, **changed}, cluster=with_several(2))
+    harness.run_program(
+        {**DEMO, **changed, "replicas": {"backend": 2}, "storage": storage},
+        cluster=record(adminApiKey=("generated", 1, "x")),
+    )
+
+
 @pytest.mark.parametrize("spec", FIXED, ids=lambda spec: spec.name)
 def test_another_value_of_what_has_encrypted_something_is_refused(spec):
     given = {"secrets": {spec.name: {"value": f"{spec.prefix}{GOOD}"}}}
