@@ -100,13 +100,20 @@ class Web:
 
     def log_in(self, portal: str, name: str) -> "User":
         """What a browser does from the portal's button to its token."""
-        done = self.send("GET", self.authorized(self.begin(portal), name)).ok(302)
+        begun, cookies = self._begun(portal)
+        done = self.send("GET", self.authorized(begun, name), headers=cookies).ok(302)
         token = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(done.headers["Location"]).fragment))["token"]
         return User(self, portal, name, token)
 
     def begin(self, portal: str) -> str:
         """Where the portal's button sends people."""
-        return self.send("POST", f"{portal}/api/auth/login", {}, {"Origin": portal}).ok().json()["authUrl"]
+        return self._begun(portal)[0]
+
+    def _begun(self, portal: str) -> tuple[str, dict[str, str]]:
+        """The same, and the cookie that leads the callback to the backend that began the login, where there are several."""
+        answer = self.send("POST", f"{portal}/api/auth/login", {}, {"Origin": portal}).ok()
+        cookies = [line.partition(";")[0] for line in answer.headers.get_all("Set-Cookie") or []]
+        return answer.json()["authUrl"], {"Cookie": "; ".join(cookies)} if cookies else {}
 
     def authorized(self, begun: str, name: str) -> str:
         """Where the login server sends somebody who has logged in, and consented if asked."""
