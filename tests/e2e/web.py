@@ -110,7 +110,7 @@ class Web:
         return self._begun(portal)[0]
 
     def _begun(self, portal: str) -> tuple[str, dict[str, str]]:
-        """The same, and the cookie that leads the callback to the backend that began the login, where there are several."""
+        """The same, and the cookie that leads the callback to the one of several backends that began the login."""
         answer = self.send("POST", f"{portal}/api/auth/login", {}, {"Origin": portal}).ok()
         cookies = [line.partition(";")[0] for line in answer.headers.get_all("Set-Cookie") or []]
         return answer.json()["authUrl"], {"Cookie": "; ".join(cookies)} if cookies else {}
