@@ -2,12 +2,12 @@
 
 import pytest
 
+from tests.e2e.mistakes import NOBODY
 from tests.e2e.stack import Deployed
 from tests.e2e.web import Gateway, until
 from tests.engine.driver import Json
 
 CLOSED = ("/", "/ui", "/ui/login", "/sso/key/generate", "/openapi.json", "/config/yaml", "/metrics", "/v1x")
-NOBODY = "192.0.2.0/24"
 LIST = "nginx.ingress.kubernetes.io/whitelist-source-range"
 
 
