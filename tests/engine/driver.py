@@ -320,9 +320,13 @@ class Resource:
 
     def path(self, namespace: str | None = None, name: str = "") -> str:
         """Where its objects are: all, those of a namespace, or one."""
-        base = f"/apis/{self.version}" if self.group else f"/api/{self.version}"
         space = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
-        return f"{base}{space}/{self.plural}" + (f"/{name}" if name else "")
+        return f"{_api(self.version)}{space}/{self.plural}" + (f"/{name}" if name else "")
+
+
+def _api(version: str) -> str:
+    """Where the API server has a version of a group; the core group has no name."""
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
 class Cluster:
@@ -420,8 +424,7 @@ class Cluster:
         """All resources that can be listed, in their preferred version."""
         groups = self.request("GET", "/apis")["groups"]
         for version in ("v1", *(each["preferredVersion"]["groupVersion"] for each in groups)):
-            base = "/api/v1" if version == "v1" else f"/apis/{version}"
-            for each in self.request("GET", base)["resources"]:
+            for each in self.request("GET", _api(version))["resources"]:
                 if "list" in each["verbs"] and "/" not in each["name"]:
                     yield Resource(version, each["kind"], each["name"], each["singularName"], each["namespaced"])
 
