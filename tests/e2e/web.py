@@ -43,7 +43,8 @@ class _Connection(http.client.HTTPSConnection):
     """Goes to the router whatever the host: what a DNS server would say of the apps domain."""
 
     def __init__(self, host: str, address: str, timeout: float, tls: ssl.SSLContext) -> None:
-        super().__init__(host, timeout=timeout)
+        # Else it reads all authorities of this machine each time: half of a processor, under load.
+        super().__init__(host, timeout=timeout, context=tls)
         self._address, self._tls = address, tls
 
     def connect(self) -> None:
