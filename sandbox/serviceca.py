@@ -166,14 +166,14 @@ def main() -> None:
     options = parser.parse_args()
     pki = options.state / components.PKI
     authority = Authority(pki)
-    client = Client(options.api_port, pki / "ca.crt", components.token(options.state, "admin"), options.api_host)
-    while True:
-        try:
-            serve(client, authority)
-            issue(client, authority)
-        except ApiError as problem:
-            print(problem, flush=True)
-        time.sleep(1)
+    with Client(options.api_port, pki / "ca.crt", components.token(options.state, "admin"), options.api_host) as client:
+        while True:
+            try:
+                serve(client, authority)
+                issue(client, authority)
+            except ApiError as problem:
+                print(problem, flush=True)
+            time.sleep(1)
 
 
 if __name__ == "__main__":
