@@ -8,7 +8,7 @@ certificate=/etc/litemaas-serving/tls.crt
 if [ -e "$certificate" ]; then
   seen=$(cksum < "$certificate")
   (
-    while sleep 60; do
+    while sleep 20; do
       now=$(cksum < "$certificate") || continue
       if [ "$now" != "$seen" ]; then
         nginx -s reload && seen=$now

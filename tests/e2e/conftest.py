@@ -14,35 +14,11 @@ from sandbox.cluster import Sandbox
 from sandbox.images.make import make
 from tests.e2e import external, journey, mistakes, ways
 from tests.e2e.replicas import addresses, ask
+from tests.e2e.settings import MODELS, SETTINGS
 from tests.e2e.stack import Deployed, Slow
 from tests.e2e.web import Gateway, Key, User, Web, until
 from tests.engine.driver import DOMAIN, Cluster, Json, copy_program
 
-GPT_OSS: Json = {
-    "name": "gpt-oss-20b",
-    "endpoint": "http://gpt-oss-20b-predictor.private-ai.svc.cluster.local:8080/v1",
-    "contextLength": 8192,
-    "maxOutput": 4096,
-    "inputPrice": 0.0000005,
-    "outputPrice": 0.0000015,
-}
-MODELS = ("granite-8b-agent", "mistral-3-int4", "devstral-2", "gpt-oss-20b")
-SETTINGS: Json = {
-    "clusterDomain": DOMAIN,
-    "namespace": "litemaas",
-    "protectData": False,
-    "rolloutTimeoutSeconds": 300,
-    "models": [*MODELS[:-1], GPT_OSS],
-    # The members are the tests' to change, and the check runs when they say so.
-    "access": {"admins": ["alice"], "readonly": ["carol"], "enforceGroups": True, "enforceSchedule": "0 0 1 1 *"},
-    "replicas": {"litellm": 2, "frontend": 2},
-    # For several backends later: a claim of one node cannot become one of several. The sandbox has one node, and its
-    # provisioner makes a directory whatever a claim asks for.
-    "storage": {"backups": {"size": "1Gi", "accessMode": "ReadWriteMany", "storageClass": "sandbox"}},
-    # Once a year: tests make keys that open every model, and say themselves when they are looked for.
-    "gateway": {"keyCheck": {"schedule": "0 0 1 1 *"}},
-}
-TIERS = {"postgres": 1, "redis": 1, "litellm": 2, "backend": 1, "frontend": 2}
 # By what the one stack is at the time: as first deployed, grown, with other secrets, then moving.
 ORDER = (
     "test_up",
@@ -61,6 +37,7 @@ ORDER = (
     "test_rolling_updates",
     "test_lockdown",
     "test_many_backends",
+    "test_check_of_keys",
     "test_rotation",
     "test_open_models",
     "test_external_database",
@@ -68,6 +45,7 @@ ORDER = (
     "test_login_modes",
     "test_ingress",
     "test_tls",
+    "test_service_account",
 )
 measured: list[str] = []
 
@@ -223,19 +201,41 @@ def grown(stack: Deployed) -> journey.Grown:
 
 
 @pytest.fixture(scope="session")
+def checked(stack: Deployed, grown: journey.Grown) -> Iterator[Future[float]]:
+    """The seconds until the check of keys refused an open one by itself: up to a minute, spent by other tests."""
+    assert grown
+    body = {"models": [], "metadata": {"created_by": "litemaas"}, "key_alias": "by-the-clock", "duration": "30m"}
+    key = stack.administer("/key/generate", body).json()["key"]
+    refused = lambda: stack.gateway.complete(key, MODELS[0]).status == 401  # noqa: E731
+    with ThreadPoolExecutor() as pool:
+        yield pool.submit(until, "the key to be refused", refused, 150, 1)
+
+
+@pytest.fixture(scope="session")
 def settled(stack: Deployed) -> Json:
     """The settings before log-in and entrances move; they come back at the end."""
     return stack.project.config()
 
 
 @pytest.fixture(scope="session")
-def at_a_provider(stack: Deployed, settled: Json) -> str:
-    """What the `up` said that moved log-in to a provider."""
+def known(stack: Deployed) -> str:
+    """Who bob is to the portal, before log-in moves."""
+    return stack.user("bob").api("GET", "/api/v1/auth/me").ok().json()["id"]
+
+
+@pytest.fixture(scope="session")
+def at_a_provider(stack: Deployed, settled: Json, known: str) -> journey.Moved:
+    """What was said when log-in moved to a provider and Ingresses came in place of Routes."""
     assert settled
+    assert known
     return journey.move_to_a_provider(stack)
 
 
 @pytest.fixture(scope="session")
-def ingresses(stack: Deployed, settled: Json) -> str:
-    """What a preview said of Ingresses; they are there now."""
-    return journey.move_to_ingresses(stack, settled)
+def secured(stack: Deployed, settled: Json, known: str, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """The stack at the end, as its new authority's clients see it. Nobody takes anything back."""
+    assert known
+    started = time.monotonic()
+    found = journey.secure(stack, settled, tmp_path_factory.mktemp("trust"))
+    report(f"up to TLS everywhere, verified: {time.monotonic() - started:.0f} s")
+    return found

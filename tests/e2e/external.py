@@ -75,7 +75,7 @@ def serve(stack: Deployed) -> None:
 
 def stop(stack: Deployed) -> None:
     """Take both away."""
-    stack.cluster.kubectl("delete", "namespace", SPACE)
+    stack.cluster.kubectl("delete", "namespace", SPACE, "--wait=false")
 
 
 def sql(stack: Deployed, query: str) -> str:

@@ -1,12 +1,16 @@
 """What the one stack is moved to, by as few ups as can be: each takes a minute, whatever it changes."""
 
+import urllib.parse
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tests.e2e.load import Load
 from tests.e2e.stack import Deployed
+from tests.e2e.web import Gateway, Web
 from tests.engine.driver import DOMAIN, Json
+from tests.unit import certificates
 
 MODEL = "granite-8b-agent"
 FRONTENDS, BACKENDS = 3, 2
@@ -66,27 +70,53 @@ def own_networks(stack: Deployed) -> list[str]:
     return [f"{stack.cluster.sandbox.host}/32", stack.cluster.sandbox.node.names.pods]
 
 
-def move_to_a_provider(stack: Deployed) -> str:
-    """What an `up` says that lets a provider log people in, and closes what nobody outside needs."""
+@dataclass(frozen=True)
+class Moved:
+    """What a preview said that was refused, and the `up` after it."""
+
+    refused: str
+    said: str
+
+
+def move_to_a_provider(stack: Deployed) -> Moved:
+    """Let a provider log people in, through Ingresses in place of the Routes that are there."""
     # A value of one's own and a generation exclude each other.
     others = {name: each for name, each in stack.project.config().get("secrets", {}).items() if name != SECRET}
     stack.project.change(
         access={"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": CLIENT}},
         secrets=others or None,
-        exposure={"hstsMaxAgeSeconds": 3600, "allowFrom": own_networks(stack)},
+        exposure=INGRESS,
         gateway={**stack.settings["gateway"], "adminUi": "hidden"},
     )
     stack.project.set_secret(f"secrets.{SECRET}.value", GIVEN)
-    return stack.project.up()
-
-
-def move_to_ingresses(stack: Deployed, before: Json) -> str:
-    """What a preview says of Ingresses in place of the Routes that are there; afterwards they are in their place."""
-    closed = {**stack.settings["gateway"], "adminUi": "hidden"}
-    # People log in at OpenShift again.
-    stack.project.write_config({**before, "exposure": INGRESS, "gateway": closed})
-    said = stack.project.refused()
+    refused = stack.project.refused()
     stack.cluster.kubectl("delete", "route", "-n", stack.namespace, "--all")
     stack.project.change(exposure={**INGRESS, "allowFrom": own_networks(stack)})
+    return Moved(refused, stack.project.up())
+
+
+def secure(stack: Deployed, settled: Json, folder: Path) -> Deployed:
+    """Move it to TLS everywhere, log-in by a ServiceAccount, and entrances that are closed to whom they can be.
+
+    In: the settings of before the moves, and a folder for the authorities that the result's clients trust.
+    """
+    lab = certificates.authority()
+    urls = (stack.portal, stack.gateway.url, stack.project.outputs()["api_url"])
+    made = certificates.make("portal", signer=lab, hosts=[urllib.parse.urlsplit(url).hostname or "" for url in urls])
+    tls: Json = {"termination": "reencrypt", "certificate": {"crt": made.certificate}}
+    own = {
+        "tls": {"internal": True},
+        # The backend and the verification use the public names.
+        "trust": {"caBundle": lab.certificate},
+        "exposure": {"tls": tls, "hstsMaxAgeSeconds": 3600, "allowFrom": own_networks(stack)},
+        "access": {**stack.settings["access"], "mode": "serviceAccount"},
+        "gateway": {**stack.settings["gateway"], "adminUi": "hidden"},
+    }
+    stack.project.write_config({**settled, **own})
+    stack.project.set_secret("exposure.tls.certificate.key", made.key)
+    # It ends with the verification, which goes through the Routes.
     stack.project.up()
-    return said
+    sandbox, file = stack.cluster.sandbox, folder / "ca.pem"
+    file.write_text((sandbox.state / "pki" / "sandbox-ca.crt").read_text() + lab.certificate)
+    web = Web(sandbox.host, file)
+    return replace(stack, web=web, gateway=Gateway(web, stack.gateway.url))

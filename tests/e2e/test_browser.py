@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import MODELS
+from tests.e2e.settings import MODELS
 from tests.e2e.stack import Deployed
 from tests.engine.driver import DOMAIN
 

@@ -11,8 +11,9 @@ import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.node import host
-from tests.e2e.conftest import MODELS, TIERS, report
+from tests.e2e.conftest import report
 from tests.e2e.load import Load
+from tests.e2e.settings import MODELS, TIERS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import User, until
 

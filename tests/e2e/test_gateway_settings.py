@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import MODELS, report
+from tests.e2e.conftest import report
+from tests.e2e.settings import MODELS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import Key, User, until
 
@@ -51,15 +52,7 @@ def test_a_second_check_finds_nothing_more_to_do(stack: Deployed, emptied: Key) 
     assert stack.gateway.complete(emptied.secret, MODEL).status == 401
 
 
-@pytest.mark.usefixtures("grown")
-def test_a_check_each_minute_refuses_an_open_key_by_itself(stack: Deployed) -> None:
-    body = {"models": [], "metadata": {"created_by": "litemaas"}, "key_alias": "by-the-clock", "duration": "30m"}
-    key = stack.administer("/key/generate", body).json()["key"]
-    seconds = until("the key to be refused", lambda: stack.gateway.complete(key, MODEL).status == 401, 150)
-    report(f"with a check each minute, an open key is refused {seconds:.0f} s after it was made")
-
-
-@pytest.mark.usefixtures("grown")
+@pytest.mark.usefixtures("grown", "checked")
 def test_an_autoscaler_sizes_the_gateway_and_its_number_is_no_change(stack: Deployed) -> None:
     spec = stack.cluster.get("horizontalpodautoscaler", "litellm", stack.namespace)["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 4)

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import MODELS, SETTINGS, report
+from tests.e2e.conftest import report
+from tests.e2e.settings import MODELS, SETTINGS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import User
 

@@ -3,8 +3,9 @@
 import pytest
 
 from config.secrets import SECRETS
-from tests.e2e.conftest import TIERS, report
+from tests.e2e.conftest import report
 from tests.e2e.load import Load
+from tests.e2e.settings import TIERS
 from tests.e2e.stack import Deployed
 from tests.engine.driver import in_use
 

@@ -2,45 +2,20 @@
 
 import socket
 import ssl
-import time
-import urllib.parse
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from sandbox.cluster import Sandbox
 from tests.e2e.conftest import report
+from tests.e2e.doors import closed
 from tests.e2e.stack import CONNECTIONS, Deployed
-from tests.e2e.web import Gateway, User, Web, early_in_a_minute, until
-from tests.unit import certificates
+from tests.e2e.web import early_in_a_minute, until
 
 SERVERS = {"redis": 6379, "litellm": 4000, "frontend": 8443}
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 SERVICE_CA = "openshift-service-ca.crt"
-
-
-@pytest.fixture(scope="module")
-def secured(stack: Deployed, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Web:
-    """The stack with all of it switched on, and a client that trusts the authority of its Routes and the sandbox's."""
-    lab = certificates.authority()
-    urls = (stack.portal, stack.gateway.url, stack.project.outputs()["api_url"])
-    made = certificates.make("portal", signer=lab, hosts=[urllib.parse.urlsplit(url).hostname or "" for url in urls])
-    stack.project.change(
-        tls={"internal": True},
-        # The backend and the verification use the public names.
-        trust={"caBundle": lab.certificate},
-        exposure={"tls": {"termination": "reencrypt", "certificate": {"crt": made.certificate}}},
-    )
-    stack.project.set_secret("exposure.tls.certificate.key", made.key)
-    started = time.monotonic()
-    # It ends with the verification, which goes through the Routes.
-    stack.project.up()
-    report(f"up to TLS everywhere, verified: {time.monotonic() - started:.0f} s")
-    file = tmp_path_factory.mktemp("trust") / "ca.pem"
-    own = (sandbox.state / "pki" / "sandbox-ca.crt").read_text()
-    file.write_text(own + lab.certificate)
-    # Nothing comes after these tests, so nobody switches it off again.
-    return Web(sandbox.host, file)
 
 
 def address(stack: Deployed, component: str) -> str:
@@ -61,13 +36,34 @@ def presented(stack: Deployed, component: str, folder: Path) -> bytes:
         return secure.getpeercert(binary_form=True) or b""
 
 
-def test_portal_and_gateway_are_served_with_the_given_certificate(
-    stack: Deployed, secured: Web, sandbox: Sandbox
-) -> None:
-    until("the portal", lambda: secured.send("GET", stack.portal).ok().status == 200)
-    secured.send("GET", f"{stack.gateway.url}/health/liveliness").ok()
+@pytest.fixture(scope="module")
+def renewed(secured: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[float]]:
+    """The seconds until the frontend serves another certificate than the one that somebody deleted.
+
+    Half a minute, spent by other tests.
+    """
+    folder = tmp_path_factory.mktemp("renewed")
+    before, pods = presented(secured, "frontend", folder), secured.uids("frontend")
+    # As the operator would: whoever deletes the Secret gets another one.
+    secured.cluster.kubectl("delete", "secret", "frontend-serving", "-n", secured.namespace)
+    with ThreadPoolExecutor() as pool:
+        changed = lambda: presented(secured, "frontend", folder) != before  # noqa: E731
+        yield pool.submit(until, "the new certificate", changed, 300, 1)
+    assert secured.uids("frontend") == pods
+
+
+@pytest.mark.usefixtures("renewed")
+def test_portal_and_gateway_are_served_with_the_given_certificate(stack: Deployed, secured: Deployed) -> None:
+    until("the portal", lambda: secured.web.send("GET", stack.portal).ok().status == 200)
+    secured.web.send("GET", f"{stack.gateway.url}/health/liveliness").ok()
     with pytest.raises(ssl.SSLCertVerificationError):
-        Web(sandbox.host, sandbox.state / "pki" / "sandbox-ca.crt").send("GET", stack.portal)
+        stack.web.send("GET", stack.portal)
+
+
+def test_with_the_admin_page_closed_everything_else_works_and_hsts_is_told(secured: Deployed) -> None:
+    closed(secured, "bob")
+    for url in (secured.portal, f"{secured.gateway.url}/health/liveliness"):
+        assert secured.web.send("GET", url).headers["Strict-Transport-Security"] == "max-age=3600"
 
 
 @pytest.mark.parametrize("component", SERVERS)
@@ -92,13 +88,11 @@ def test_nothing_is_said_to_whoever_speaks_without_tls(stack: Deployed, componen
     assert b"PONG" not in answer
 
 
-def test_a_limit_holds_across_the_replicas_that_share_it_through_redis_in_tls(stack: Deployed, secured: Web) -> None:
-    user: User = secured.log_in(stack.portal, "bob")
-    key = user.key("granite-8b-agent", rpmLimit=4)
-    gateway = Gateway(secured, stack.gateway.url)
-    until("two replicas", lambda: stack.is_ready("litellm", 2))
+def test_a_limit_holds_across_the_replicas_that_share_it_through_redis_in_tls(secured: Deployed) -> None:
+    key = secured.user("bob").key("granite-8b-agent", rpmLimit=4)
+    until("two replicas", lambda: secured.is_ready("litellm", 2))
     early_in_a_minute()
-    answers = [gateway.complete(key.secret, "granite-8b-agent").status for _ in range(8)]
+    answers = [secured.gateway.complete(key.secret, "granite-8b-agent").status for _ in range(8)]
     report(f"a limit of 4 a minute, 8 calls to two replicas in TLS: {answers}")
     assert sorted(answers) == [200] * 4 + [429] * 4
 
@@ -109,11 +103,5 @@ def test_every_connection_to_postgres_is_encrypted(stack: Deployed) -> None:
     assert set(rows) == {"litemaas|t", "litellm|t"}
 
 
-@pytest.mark.usefixtures("secured")
-def test_a_renewed_certificate_is_served_by_the_frontend_without_a_restart(stack: Deployed, tmp_path: Path) -> None:
-    before, pods = presented(stack, "frontend", tmp_path), set(stack.readiness("frontend"))
-    # As the operator would: whoever deletes the Secret gets another one.
-    stack.cluster.kubectl("delete", "secret", "frontend-serving", "-n", stack.namespace)
-    seconds = until("the new certificate", lambda: presented(stack, "frontend", tmp_path) != before, 300, 2)
-    report(f"a renewed certificate is served by nginx after {seconds:.0f} s; on a real node a minute more")
-    assert set(stack.readiness("frontend")) == pods
+def test_a_renewed_certificate_is_served_by_the_frontend_without_a_restart(renewed: Future[float]) -> None:
+    report(f"a renewed certificate is served by nginx after {renewed.result():.0f} s; on a real node a minute more")

@@ -3,7 +3,8 @@
 import json
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import TIERS, report
+from tests.e2e.conftest import report
+from tests.e2e.settings import TIERS
 from tests.e2e.stack import Deployed
 from tests.engine.driver import counts
 

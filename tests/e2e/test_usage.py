@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.e2e.conftest import GPT_OSS, Used
+from tests.e2e.conftest import Used
+from tests.e2e.settings import GPT_OSS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import until
 

@@ -11,7 +11,8 @@ import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.paths import CHECKOUT, VENV
-from tests.e2e.conftest import MODELS, report
+from tests.e2e.conftest import report
+from tests.e2e.settings import MODELS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import until
 from tests.engine.driver import Json, execute

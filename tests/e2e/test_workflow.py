@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.e2e.conftest import MODELS
+from tests.e2e.settings import MODELS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import User
 

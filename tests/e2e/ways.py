@@ -47,9 +47,9 @@ def callers(stack: Deployed) -> Iterator[dict[str, tuple[str, str]]]:
     yield found
     for space, pod in found.values():
         if space == SPACE:
-            stack.cluster.kubectl("delete", "pod", pod, "-n", space)
+            stack.cluster.kubectl("delete", "pod", pod, "-n", space, "--wait=false")
     for each in spaces:
-        stack.cluster.kubectl("delete", "namespace", each)
+        stack.cluster.kubectl("delete", "namespace", each, "--wait=false")
 
 
 def _pod(stack: Deployed, name: str, space: str) -> Json:

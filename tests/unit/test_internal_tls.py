@@ -185,7 +185,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(tmp_path, on):
     shim = tmp_path / "bin" / "nginx"
     shim.write_text(f'#!/bin/sh\nexec {NGINX} -p {tmp_path} -e stderr -c {tmp_path}/nginx.conf "$@"\n')
     shim.chmod(0o755)
-    text = kube.file("start-frontend.sh").replace("/etc/litemaas-serving", str(folder)).replace("sleep 60", "sleep 0.2")
+    text = kube.file("start-frontend.sh").replace("/etc/litemaas-serving", str(folder)).replace("sleep 20", "sleep 0.2")
     (tmp_path / "start.sh").write_text("\n".join(line for line in text.splitlines() if "/var/log" not in line))
     environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
     trusted = ssl.create_default_context(cadata=authority.certificate)
