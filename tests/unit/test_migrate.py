@@ -13,7 +13,7 @@ FILE = harness.ROOT / "components" / "files" / "migrate.py"
 DOUBLE = """
 import os
 
-class PrismaManager:
+class ProxyExtrasDBManager:
     @staticmethod
     def setup_database(use_migrate):
         print(f"migrates: {use_migrate}")
@@ -24,9 +24,9 @@ class PrismaManager:
 @pytest.fixture
 def migrate(tmp_path):
     """Runs the script with the given environment."""
-    package = tmp_path / "litellm" / "proxy" / "db"
-    package.mkdir(parents=True)
-    (package / "prisma_client.py").write_text(DOUBLE)
+    package = tmp_path / "litellm_proxy_extras"
+    package.mkdir()
+    (package / "utils.py").write_text(DOUBLE)
 
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         made = str(tmp_path / "migrations")
