@@ -8,8 +8,9 @@ let one, gateway, cluster, database, store, token;
 const TABLE = 'CREATE TABLE "LiteLLM_ProxyModelTable" (model_name text)';
 const register = async (...names) => {
   gateway.models = names.map((name) => model(name));
-  await store.query('DELETE FROM "LiteLLM_ProxyModelTable"');
-  await store.query('INSERT INTO "LiteLLM_ProxyModelTable" SELECT unnest($1::text[])', [names]);
+  // At once: a round of the timer that finds the table empty drops every model, and the subscriptions with it.
+  const emptied = 'WITH gone AS (DELETE FROM "LiteLLM_ProxyModelTable")';
+  await store.query(`${emptied} INSERT INTO "LiteLLM_ProxyModelTable" SELECT unnest($1::text[])`, [names]);
 };
 const call = (method, path, body) => one.send(method, `/api/v1${path}`, { body, token });
 const listed = async () => (await call("GET", "/models")).json.data.map(({ id }) => id);
