@@ -44,7 +44,7 @@ def test_a_first_up_that_cannot_work_fails_with_its_reason(
         ("wrong-redirect", r"FAILED +model nowhere"),
         ("unknown-client", r"FAILED +provider login"),
         ("unknown-client", r"the provider does not know this client"),
-        ("nobody-let-in", r"verification"),
+        ("nobody-let-in", r"FAILED +portal answers"),
     ],
     ids=(
         "wrong redirect URI",
