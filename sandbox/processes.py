@@ -48,7 +48,7 @@ class Component:
         """Start it in a session of its own, so that it outlives this program and its terminal."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._pidfile.parent.mkdir(parents=True, exist_ok=True)
-        # Nearly all are Go programs that clear up a fifth of their time at its own pace; here there is memory to spare.
+        # Go programs, nearly all. With 0.5 GiB more for the lot of them, the API server takes about a fifth less.
         own = {"GOGC": "400"} | (os.environ if environment is None else environment) | {MARKER: self._mark}
         with self.log.open("wb") as sink:
             process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
 Calls what `litellm --skip_server_startup` calls in the end, because the command itself
 ended with 0 even when a migration failed; this one's answer is the exit code. Not by way
-of `litellm.proxy`, whose import takes seven seconds of a processor.
+of `litellm.proxy`, whose import is most of nine seconds of a processor.
 In: DATABASE_URL, LITELLM_MASTER_KEY, LITELLM_SALT_KEY, LITELLM_MIGRATION_DIR (writable; made here).
 """
 

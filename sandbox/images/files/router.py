@@ -283,8 +283,8 @@ class Cluster:
     """Requests to the API server as the pod's service account."""
 
     def __init__(self) -> None:
-        # Not by its name, which leads to the stand-in for the OAuth server. Kept open: ten questions a second, each
-        # with a handshake of its own, took a tenth of a processor on either side.
+        # Not by its name, which leads to the stand-in for the OAuth server. Kept open: with a handshake for each
+        # of ten questions a second, this took 28 s of a processor in 27 minutes of tests, and 7 s in 16 minutes since.
         tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
         self._server = http.client.HTTPSConnection(os.environ["KUBERNETES_SERVICE_HOST"], timeout=10, context=tls)
 
