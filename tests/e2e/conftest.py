@@ -16,7 +16,7 @@ from tests.e2e import external, journey, mistakes, ways
 from tests.e2e.replicas import addresses, ask
 from tests.e2e.settings import MODELS, SETTINGS
 from tests.e2e.stack import Deployed, Slow
-from tests.e2e.web import Gateway, Key, User, Web, until
+from tests.e2e.web import Gateway, Key, User, Web, meanwhile
 from tests.engine.driver import DOMAIN, Cluster, Json, copy_program
 
 # By what the one stack is at the time: as first deployed, grown, with other secrets, then moving.
@@ -134,8 +134,8 @@ def deleted(stack: Deployed, bob: User) -> Iterator[Future[float]]:
     assert [ask(address, key) for address in replicas] == [200, 200]
     bob.api("DELETE", f"/api/v1/api-keys/{key.id}").ok()
     refused = lambda: [ask(address, key) for address in replicas] == [401, 401]  # noqa: E731
-    with ThreadPoolExecutor() as pool:
-        yield pool.submit(until, "both to refuse", refused, 70, 0.5)
+    with meanwhile("both to refuse", refused, 70) as waiting:
+        yield waiting
 
 
 @dataclass(frozen=True)
@@ -207,35 +207,28 @@ def checked(stack: Deployed, grown: journey.Grown) -> Iterator[Future[float]]:
     body = {"models": [], "metadata": {"created_by": "litemaas"}, "key_alias": "by-the-clock", "duration": "30m"}
     key = stack.administer("/key/generate", body).json()["key"]
     refused = lambda: stack.gateway.complete(key, MODELS[0]).status == 401  # noqa: E731
-    with ThreadPoolExecutor() as pool:
-        yield pool.submit(until, "the key to be refused", refused, 150, 1)
+    with meanwhile("the key to be refused", refused, 150, 1) as waiting:
+        yield waiting
 
 
 @pytest.fixture(scope="session")
-def settled(stack: Deployed) -> Json:
-    """The settings before log-in and entrances move; they come back at the end."""
-    return stack.project.config()
+def settled(stack: Deployed) -> journey.Settled:
+    """The stack and its people before log-in and entrances move."""
+    bob = stack.user("bob").api("GET", "/api/v1/auth/me").ok().json()["id"]
+    return journey.Settled(stack.project.config(), bob, stack.user("alice").roles())
 
 
 @pytest.fixture(scope="session")
-def known(stack: Deployed) -> str:
-    """Who bob is to the portal, before log-in moves."""
-    return stack.user("bob").api("GET", "/api/v1/auth/me").ok().json()["id"]
-
-
-@pytest.fixture(scope="session")
-def at_a_provider(stack: Deployed, settled: Json, known: str) -> journey.Moved:
+def at_a_provider(stack: Deployed, settled: journey.Settled) -> journey.Moved:
     """What was said when log-in moved to a provider and Ingresses came in place of Routes."""
     assert settled
-    assert known
     return journey.move_to_a_provider(stack)
 
 
 @pytest.fixture(scope="session")
-def secured(stack: Deployed, settled: Json, known: str, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+def secured(stack: Deployed, settled: journey.Settled, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """The stack at the end, as its new authority's clients see it. Nobody takes anything back."""
-    assert known
     started = time.monotonic()
-    found = journey.secure(stack, settled, tmp_path_factory.mktemp("trust"))
+    found = journey.secure(stack, settled.settings, tmp_path_factory.mktemp("trust"))
     report(f"up to TLS everywhere, verified: {time.monotonic() - started:.0f} s")
     return found

@@ -3,7 +3,7 @@
 import urllib.parse
 
 from tests.e2e.stack import Deployed
-from tests.e2e.web import Answer, Gateway, until
+from tests.e2e.web import Answer, until
 
 CLOSED = ("/", "/ui", "/ui/login", "/sso/key/generate", "/openapi.json", "/config/yaml", "/metrics", "/v1x")
 
@@ -42,5 +42,5 @@ def closed(stack: Deployed, name: str) -> None:
     until("the closed ones", lambda: {stack.web.status(f"{gateway}{path}") for path in CLOSED} == {503})
     # The whole way: log-in, user and key in LiteLLM through the public address, and a call.
     key = stack.user(name).key("granite-8b-agent")
-    assert Gateway(stack.web, gateway).complete(key.secret, "granite-8b-agent").ok().json()["choices"]
+    assert stack.gateway.complete(key.secret, "granite-8b-agent").ok().json()["choices"]
     assert stack.web.send("GET", f"{gateway}/v1/models", headers={"Authorization": f"Bearer {key.secret}"}).ok()

@@ -71,11 +71,25 @@ def own_networks(stack: Deployed) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """The settings before log-in moves, who bob is to the portal, and what alice may do."""
+
+    settings: Json
+    bob: str
+    roles: list[str]
+
+
+@dataclass(frozen=True)
 class Moved:
     """What a preview said that was refused, and the `up` after it."""
 
     refused: str
     said: str
+
+
+def _closed(stack: Deployed) -> Json:
+    """The gateway's settings of the first up, with LiteLLM's own pages closed to people outside."""
+    return {**stack.settings["gateway"], "adminUi": "hidden"}
 
 
 def move_to_a_provider(stack: Deployed) -> Moved:
@@ -86,7 +100,7 @@ def move_to_a_provider(stack: Deployed) -> Moved:
         access={"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": CLIENT}},
         secrets=others or None,
         exposure=INGRESS,
-        gateway={**stack.settings["gateway"], "adminUi": "hidden"},
+        gateway=_closed(stack),
     )
     stack.project.set_secret(f"secrets.{SECRET}.value", GIVEN)
     refused = stack.project.refused()
@@ -110,7 +124,7 @@ def secure(stack: Deployed, settled: Json, folder: Path) -> Deployed:
         "trust": {"caBundle": lab.certificate},
         "exposure": {"tls": tls, "hstsMaxAgeSeconds": 3600, "allowFrom": own_networks(stack)},
         "access": {**stack.settings["access"], "mode": "serviceAccount"},
-        "gateway": {**stack.settings["gateway"], "adminUi": "hidden"},
+        "gateway": _closed(stack),
     }
     stack.project.write_config({**settled, **own})
     stack.project.set_secret("exposure.tls.certificate.key", made.key)

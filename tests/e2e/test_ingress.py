@@ -3,11 +3,10 @@
 import pytest
 
 from tests.e2e.doors import closed
-from tests.e2e.journey import Moved
+from tests.e2e.journey import Moved, Settled
 from tests.e2e.mistakes import NOBODY
 from tests.e2e.stack import Deployed
 from tests.e2e.web import until
-from tests.engine.driver import Json
 
 LIST = "nginx.ingress.kubernetes.io/whitelist-source-range"
 
@@ -32,8 +31,8 @@ def test_an_allow_list_lets_nobody_else_in(stack: Deployed) -> None:
 
 
 @pytest.mark.usefixtures("at_a_provider")
-def test_back_to_routes_is_refused_until_the_ingresses_are_gone(stack: Deployed, settled: Json) -> None:
+def test_back_to_routes_is_refused_until_the_ingresses_are_gone(stack: Deployed, settled: Settled) -> None:
     """Last: the next up makes the Routes."""
-    stack.project.write_config(settled)
+    stack.project.write_config(settled.settings)
     assert "oc delete ingress -n" in stack.project.refused()
     stack.cluster.kubectl("delete", "ingress", "-n", stack.namespace, "--all")

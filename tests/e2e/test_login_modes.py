@@ -1,4 +1,4 @@
-"""People log in at a provider, to which the one stack is moved by `up`; what is not the client's is refused.
+"""People log in at OpenShift, and at a provider once an `up` has moved there; what is not the client's is refused.
 
 By a ServiceAccount they do in test_service_account; a client that the provider does not know, test_wrong_settings has.
 """

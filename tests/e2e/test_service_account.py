@@ -3,14 +3,16 @@
 import base64
 
 from tests.e2e.doors import elsewhere, exchange
+from tests.e2e.journey import Settled
 from tests.e2e.stack import Deployed
 from tests.engine.driver import DOMAIN
 
 
-def test_a_service_account_logs_people_in_with_the_same_roles_and_keys(known: str, secured: Deployed) -> None:
+def test_a_service_account_logs_people_in_with_the_same_roles_and_keys(settled: Settled, secured: Deployed) -> None:
     assert "system%3Aserviceaccount%3Alitemaas%3Alitemaas-portal" in secured.web.begin(secured.portal)
-    assert "admin" in secured.user("alice").roles()
-    assert secured.user("bob").api("GET", "/api/v1/auth/me").ok().json()["id"] == known, "the same person as before"
+    assert secured.user("alice").roles() == settled.roles
+    bob = secured.user("bob").api("GET", "/api/v1/auth/me").ok().json()["id"]
+    assert bob == settled.bob, "the same person as before"
     names = {each["metadata"]["name"] for each in secured.cluster.items("oauthclients", None)}
     assert "litemaas-oauth-client" not in names
 

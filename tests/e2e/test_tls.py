@@ -3,7 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import report
 from tests.e2e.doors import closed
 from tests.e2e.stack import CONNECTIONS, Deployed
-from tests.e2e.web import early_in_a_minute, until
+from tests.e2e.web import early_in_a_minute, meanwhile, until
 
 SERVERS = {"redis": 6379, "litellm": 4000, "frontend": 8443}
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -37,8 +37,8 @@ def presented(stack: Deployed, component: str, folder: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def renewed(secured: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[float]]:
-    """The seconds until the frontend serves another certificate than the one that somebody deleted.
+def renewed(secured: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[set[str], Future[float]]]:
+    """The frontend's pods, and the seconds until another certificate is served than one that somebody deleted.
 
     Half a minute, spent by other tests.
     """
@@ -46,10 +46,9 @@ def renewed(secured: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iter
     before, pods = presented(secured, "frontend", folder), secured.uids("frontend")
     # As the operator would: whoever deletes the Secret gets another one.
     secured.cluster.kubectl("delete", "secret", "frontend-serving", "-n", secured.namespace)
-    with ThreadPoolExecutor() as pool:
-        changed = lambda: presented(secured, "frontend", folder) != before  # noqa: E731
-        yield pool.submit(until, "the new certificate", changed, 300, 1)
-    assert secured.uids("frontend") == pods
+    changed = lambda: presented(secured, "frontend", folder) != before  # noqa: E731
+    with meanwhile("the new certificate", changed, 300, 1) as waiting:
+        yield pods, waiting
 
 
 @pytest.mark.usefixtures("renewed")
@@ -103,5 +102,9 @@ def test_every_connection_to_postgres_is_encrypted(stack: Deployed) -> None:
     assert set(rows) == {"litemaas|t", "litellm|t"}
 
 
-def test_a_renewed_certificate_is_served_by_the_frontend_without_a_restart(renewed: Future[float]) -> None:
-    report(f"a renewed certificate is served by nginx after {renewed.result():.0f} s; on a real node a minute more")
+def test_a_renewed_certificate_is_served_by_the_frontend_without_a_restart(
+    secured: Deployed, renewed: tuple[set[str], Future[float]]
+) -> None:
+    pods, waiting = renewed
+    report(f"a renewed certificate is served by nginx after {waiting.result():.0f} s; on a real node a minute more")
+    assert secured.uids("frontend") == pods

@@ -9,7 +9,9 @@ import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,13 @@ def early_in_a_minute() -> None:
     passed = time.time() % 60
     if passed > 40:
         time.sleep(61 - passed)
+
+
+@contextmanager
+def meanwhile(what: str, ready: Any, seconds: float, pause: float = 0.5) -> Iterator[Future[float]]:
+    """:func:`until`, while the block goes on."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(until, what, ready, seconds, pause)
 
 
 def until(what: str, ready: Any, seconds: float = 60, pause: float = 0.5) -> float:
