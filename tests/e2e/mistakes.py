@@ -74,11 +74,11 @@ def mended_one_by_one(deployed: Deployed, folder: Path) -> dict[str, str]:
     said["no-salt-key"] = copy.up(MISTAKES["no-salt-key"], expect=1)
     said["wrong-sslmode"] = copy.up(MISTAKES["wrong-sslmode"], expect=1)
 
-    project.change(models=[MODEL, NOWHERE], rolloutTimeoutSeconds=60)
+    project.change(models=[MODEL, NOWHERE])
     said["wrong-redirect"] = copy.up(MISTAKES["wrong-redirect"], expect=1)
 
     login = {"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": "unknown"}}
-    project.change(models=[MODEL], retiredModels=["nowhere"], access=login)
+    project.change(models=[MODEL], retiredModels=["nowhere"], access=login, rolloutTimeoutSeconds=60)
     project.set_secret("secrets.oauthClientSecret.value", "of-a-client-that-nobody-knows-0123456789")
     said["unknown-client"] = copy.up(expect=1)
 

@@ -42,12 +42,8 @@ def test_no_container_was_restarted_on_the_way(stack: Deployed) -> None:
     assert set(restarts.values()) == {0}, restarts
 
 
-def test_a_second_up_changes_nothing(stack: Deployed) -> None:
-    assert set(counts(stack.project.up())) == {"unchanged"}
-
-
-def test_preview_expects_no_changes_against_the_live_cluster(stack: Deployed) -> None:
-    stack.project.preview("--expect-no-changes", "--refresh")
+def test_a_second_up_finds_nothing_to_change_in_the_live_cluster(stack: Deployed) -> None:
+    assert set(counts(stack.project.up("--refresh"))) == {"unchanged"}
 
 
 def test_the_whole_takes_less_memory_than_a_small_machine_has(stack: Deployed, sandbox: Sandbox) -> None:

@@ -14,25 +14,29 @@ _numbers = itertools.count(1)
 
 
 # Whose tests take longest by the clock: started first, so that no worker is left alone with one of them.
-LONG = ("test_rotation", "test_tls", "test_workloads", "test_drift", "test_destroy", "test_login", "test_database")
+LONG = ("test_rotation", "test_tls", "test_workloads", "test_login", "test_database")
 DEPLOYED = "deployed"
+# In this order: looked at first, then destroyed or tampered with.
+PAIR = ("test_two_clusters", "test_destroy", "test_drift")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder, and tell which tests one worker runs: those of a file.
 
-    Files whose tests look at the one deployed stack go to one worker, which deploys it once. First of all hooks, since
-    xdist reads the marks in its own.
+    Files whose tests share a stack go to one worker, which deploys it once. First of all hooks, since xdist reads the
+    marks in its own.
     """
     ours = [item for item in items if Path(__file__).parent in item.path.parents]
     looking = {item.path for item in ours if DEPLOYED in getattr(item, "fixturenames", ())}
     groups = {item: DEPLOYED if item.path in looking else item.path.stem for item in ours}
+    groups |= {item: "pair" for item in ours if item.path.stem in PAIR}
     for item, group in groups.items():
         item.add_marker(pytest.mark.engine)
         item.add_marker(pytest.mark.xdist_group(group))
-    order = (DEPLOYED, *LONG)
-    items.sort(key=lambda item: order.index(groups[item]) if groups.get(item) in order else len(order))
+    order = (DEPLOYED, *PAIR, *LONG)
+    place = {item: order.index(each) for item in ours for each in (groups[item], item.path.stem) if each in order}
+    items.sort(key=lambda item: place.get(item, len(order)))
 
 
 @pytest.fixture(scope="session")

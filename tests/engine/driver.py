@@ -23,6 +23,7 @@ from sandbox.paths import CHECKOUT, VENV
 Json = dict[str, Any]
 PROGRAM = ("Pulumi.yaml", "__main__.py", "components", "config")
 NAMESPACE, DOMAIN = "litemaas", "apps.sandbox.example.com"
+SECOND_DOMAIN = "apps.second.example.com"
 SETTINGS: Json = {
     "clusterDomain": DOMAIN,
     "namespace": NAMESPACE,
@@ -37,6 +38,7 @@ GRANITE = {
     "contextLength": 16384,
     "tools": True,
 }
+INGRESS: Json = {"kind": "ingress", "ingress": {"className": "nginx", "controllerNamespace": "ingress-nginx"}}
 # Steps that change nothing.
 QUIET = {"same", "read", "refresh"}
 # A plan shows one step for these and "replace"; an up tells of all three.
@@ -50,6 +52,8 @@ QUICK = {"PULUMI_SKIP_CHECKPOINTS": "true", "GOGC": "400"}
 # Longer than any single command here: a test that hangs fails with what was said until then.
 COMMAND_SECONDS = 240
 CHECKS = ("key-check", "role-check")
+# Kinds whose purpose is to hold a secret.
+HOLDERS = {"Secret", "OAuthClient"}
 # Whoever reads the one trust file of an installation, and whatever is made anew because of it.
 TRUSTING = {
     ("replace", "ConfigMap", "foundation-chosen-ca"),
@@ -61,6 +65,8 @@ TRUSTING = {
     ("replace", "Job", "verification-checks"),
 }
 ADMINS, READONLY, USERS = GROUPS = ("litemaas-admins", "litemaas-readonly", "litemaas-users")
+# Groups that somebody else has made before, as an identity provider would.
+OTHERS = {READONLY: ["carol", "dora"], "administrators": ["mallory"]}
 
 
 def copy_program(folder: Path) -> Path:
@@ -405,6 +411,14 @@ class Cluster:
             found += [{"kind": one.kind, **each} for each in listed["items"]]
         return found
 
+    def objects(self) -> set[str]:
+        """Names of all objects but those that controllers renew or remove later."""
+        return {
+            f"{each['kind']} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}"
+            for each in self.everything()
+            if each["kind"] not in RENEWED | LEFT_TO_THE_CLUSTER
+        }
+
     def fingerprint(self) -> dict[str, str]:
         """Versions of all objects, to see whether a run touched anything; those that controllers renew excepted."""
         return {
@@ -412,7 +426,9 @@ class Cluster:
                 "generation" if each["kind"] == "CronJob" else "resourceVersion"
             ]
             for each in self.everything()
-            if each["kind"] not in RENEWED and "resourceVersion" in each["metadata"] and not comes_by_the_clock(each)
+            if each["kind"] not in RENEWED | LEFT_TO_THE_CLUSTER
+            and "resourceVersion" in each["metadata"]
+            and not comes_by_the_clock(each)
         }
 
     def touched_since(self, before: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""An operator's database and an external one, as far as an API server without operators can tell."""
+"""An operator's database, and an external one with an external Redis, as far as an API server can tell."""
 
 import json
 from collections.abc import Iterator
@@ -102,13 +102,24 @@ def test_an_operators_database_is_not_left_behind(operated: Project) -> None:
     operated.write_config(before)
 
 
-def test_an_operators_database_grows_in_place_and_never_shrinks(operated: Project, cluster: Cluster) -> None:
-    before = operated.config()
-    operated.change(database=before["database"] | {"storage": {"size": "1Gi"}})
+def test_an_operators_database_grows_in_place_and_an_external_redis_takes_the_place_of_ours(
+    operated: Project, cluster: Cluster
+) -> None:
+    database = operated.config()["database"]
+    operated.change(
+        database=database | {"storage": {"size": "1Gi"}}, redis={"mode": "external", "host": "redis.example.com"}
+    )
+    assert "litemaas:secrets.redisPassword" in operated.refused()
+    operated.set_secret("secrets.redisPassword.value", PASSWORD)
     assert "a claim never shrinks" in operated.refused()
-    operated.change(database=before["database"] | {"storage": {"size": "20Gi"}})
-    assert ("update", "Cluster", "database-cluster") in operated.up_told().rows
+    operated.change(database=database | {"storage": {"size": "20Gi"}})
+    rows = operated.up_told().rows
+    assert ("update", "Cluster", "database-cluster") in rows
     assert cluster.get(CLUSTER, "postgres", OPERATED)["spec"]["storage"] == {"size": "20Gi"}
+    gone = {(kind, name) for op, kind, name in rows if op == "delete"}
+    assert {("Deployment", "cache-redis"), ("Service", "cache-service"), ("NetworkPolicy", "isolation-redis")} <= gone
+    assert "redis" not in components(cluster, "pods", OPERATED)
+    operated.preview("--expect-no-changes", "--refresh")
 
 
 def test_an_external_database_is_told_of_and_nothing_is_made_for_it(

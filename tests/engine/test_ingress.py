@@ -1,4 +1,4 @@
-"""Ingresses in place of Routes, on a cluster that has no Route API; and the closed admin page on one that has."""
+"""Ingresses in place of Routes, on a cluster that has no Route API."""
 
 import itertools
 import json
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.engine.driver import DOMAIN, SETTINGS, Cluster, Project
+from tests.engine.driver import DOMAIN, INGRESS, SETTINGS, Cluster, Project
 
-# What a plain Kubernetes lacks; log-in still needs OpenShift's.
+# What a plain Kubernetes lacks; log-in still needs OpenShift's others.
 WITHOUT = ("routes.route.openshift.io", "ingresses.config.openshift.io", "consolelinks.console.openshift.io")
-INGRESS = {"kind": "ingress", "ingress": {"className": "nginx", "controllerNamespace": "ingress-nginx"}}
+OTHERS = ("oauthclients.oauth.openshift.io", "groups.user.openshift.io", "users.user.openshift.io")
 _numbers = itertools.count(1)
 NAMES = ["litellm", "litemaas", "litemaas-api"]
 HOSTS = {"portal": "models.example.com", "gateway": "llm.example.com", "api": "models-api.example.com"}
@@ -40,7 +40,6 @@ def test_up_again_and_destroy_with_ingresses_on_a_cluster_without_routes(project
     assert sorted(one["metadata"]["name"] for one in made) == NAMES
     assert {one["spec"]["ingressClassName"] for one in made} == {"nginx"}
     assert project.outputs()["portal_url"] == f"https://litemaas-litemaas.{DOMAIN}"
-    assert project.preview_json() == []
     policy = cluster.get("networkpolicy", "frontend")
     assert "ingress-nginx" in json.dumps(policy["spec"]["ingress"])
 
@@ -104,27 +103,27 @@ def test_what_could_not_work_there_and_an_ingress_of_somebody_else_are_refused(
         cluster.kubectl("delete", "namespace", "litemaas")
 
 
+def test_a_cluster_without_any_of_openshifts_apis_is_refused(project: Project, routeless: Sandbox) -> None:
+    """Last: it takes the others away."""
+    cluster = Cluster(routeless)
+    cluster.kubectl("delete", "crd", *OTHERS)
+    project.write_config({key: value for key, value in SETTINGS.items() if key != "clusterDomain"})
+    before = cluster.fingerprint()
+    said = project.refused()
+    for each in (
+        "cluster API route.openshift.io",
+        "this program needs OpenShift; choose another context",
+        "cluster API oauth.openshift.io",
+        "log-in needs OpenShift's own OAuth server",
+        "cluster API user.openshift.io",
+        "write access.manageGroups: false",
+        "pulumi config set litemaas:clusterDomain apps.<cluster>.<domain>",
+    ):
+        assert each in said, said
+    assert "4 problems" in said
+    assert project.resources() == []
+    assert cluster.touched_since(before) == []
+
+
 def _ours(project: Project) -> list[str]:
     return [f"app.kubernetes.io/instance={project.stack}", "app.kubernetes.io/managed-by=pulumi"]
-
-
-def test_closing_the_admin_page_makes_a_route_for_each_path_and_takes_the_wide_one_away(
-    empty: Project, cluster: Cluster
-) -> None:
-    empty.up()
-    empty.change(gateway={"adminUi": "hidden"}, exposure={"hstsMaxAgeSeconds": 60, "allowFrom": ["10.0.0.0/8"]})
-    assert ("delete", "Route", "gateway-route") in empty.up_told().rows
-    made = cluster.items("routes", empty.stack)
-    gateway = [one for one in made if one["spec"]["host"].startswith("litellm-")]
-    assert {"/v1", "/health", "/key"} <= {one["spec"]["path"] for one in gateway}
-    for one in made:
-        told = one["metadata"]["annotations"]
-        assert told["haproxy.router.openshift.io/hsts_header"] == "max-age=60"
-        assert told["haproxy.router.openshift.io/ip_allowlist"] == "10.0.0.0/8"
-    assert empty.preview_json() == []
-
-    # A router takes the older of two, and the engine would delete these last.
-    empty.change(exposure=INGRESS)
-    said = empty.refused()
-    assert "oc delete route -n" in said
-    assert "litemaas litemaas-api" in " ".join(said.partition("oc delete route")[2].split())

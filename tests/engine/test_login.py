@@ -1,4 +1,7 @@
-"""The three ways to log in on a real API server, whose controller writes the tokens of ServiceAccounts."""
+"""The three ways to log in on a real API server, whose controller writes the tokens of ServiceAccounts.
+
+The up that moves to a provider closes the admin page too.
+"""
 
 import base64
 import json
@@ -8,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.cluster import Sandbox
-from tests.engine.driver import DOMAIN, SETTINGS, Cluster, Json, Project, in_use, leaks
+from tests.engine.driver import DOMAIN, INGRESS, SETTINGS, Cluster, Json, Project, Told, in_use, leaks
 
 SPACE = "logging-in"
 ISSUER = "https://keycloak.example.com/realms/main"
@@ -72,7 +75,6 @@ def test_the_token_that_the_cluster_writes_is_the_secret_of_the_client(stack: Pr
 
 def test_nothing_changes_at_the_next_preview_and_the_token_shows_nowhere(stack: Project, cluster: Cluster) -> None:
     (token,) = tokens(cluster).values()
-    assert stack.preview_json() == []
     said = stack.preview("--diff", "--refresh", "--expect-no-changes") + json.dumps(stack.export())
     assert not leaks(said, {"token": token})
     for file in stack.state_files():
@@ -108,13 +110,24 @@ def test_a_lower_generation_and_a_redirect_uri_of_somebody_else_on_the_account_a
         cluster.kubectl("annotate", *where, f"{annotation}-")
 
 
-def test_an_up_moves_the_stack_to_a_provider_and_leaves_nothing_of_the_account(
-    stack: Project, cluster: Cluster
-) -> None:
-    stack.change(access=AS_OIDC, secrets=None)
+@pytest.fixture(scope="module")
+def moved(stack: Project) -> Told:
+    """The up that moves log-in to a provider, and closes the admin page."""
+    stack.change(
+        access=AS_OIDC,
+        secrets=None,
+        gateway={"adminUi": "hidden"},
+        exposure={"hstsMaxAgeSeconds": 60, "allowFrom": ["10.0.0.0/8"]},
+    )
     assert "the provider knows nothing of a generated one" in stack.refused()
     stack.set_secret("secrets.oauthClientSecret.value", GIVEN)
-    assert "Log-in moves from openshift to oidc." in stack.up()
+    return stack.up_told()
+
+
+def test_an_up_moves_the_stack_to_a_provider_and_leaves_nothing_of_the_account(
+    moved: Told, stack: Project, cluster: Cluster
+) -> None:
+    assert "Log-in moves from openshift to oidc." in moved.said
     told = env(cluster)
     assert (told["AUTH_PROVIDER"], told["OAUTH_ISSUER"], told["OAUTH_CLIENT_ID"]) == ("oidc", ISSUER, "portal")
     assert "OPENSHIFT_API_URL" not in told
@@ -125,8 +138,33 @@ def test_an_up_moves_the_stack_to_a_provider_and_leaves_nothing_of_the_account(
     assert stack.preview_json() == []
 
 
-def test_an_up_moves_it_back_to_an_oauth_client_and_destroy_leaves_nothing(stack: Project, cluster: Cluster) -> None:
-    stack.change(access={"manageGroups": False, "initialAdmins": ["alice"]}, secrets=None)
+def test_closing_the_admin_page_makes_a_route_for_each_path_and_takes_the_wide_one_away(
+    moved: Told, stack: Project, cluster: Cluster
+) -> None:
+    assert ("delete", "Route", "gateway-route") in moved.rows
+    made = cluster.items("routes", SPACE)
+    gateway = [one for one in made if one["spec"]["host"].startswith("litellm-")]
+    assert {"/v1", "/health", "/key"} <= {one["spec"]["path"] for one in gateway}
+    for one in made:
+        told = one["metadata"]["annotations"]
+        assert told["haproxy.router.openshift.io/hsts_header"] == "max-age=60"
+        assert told["haproxy.router.openshift.io/ip_allowlist"] == "10.0.0.0/8"
+
+
+def test_ingresses_beside_routes_are_refused(moved: Told, stack: Project) -> None:
+    """A router takes the older of two, and the engine would delete these last."""
+    before = stack.config()
+    stack.change(exposure=INGRESS)
+    said = stack.refused()
+    stack.write_config(before)
+    assert "oc delete route -n" in said
+    assert "litemaas litemaas-api" in " ".join(said.partition("oc delete route")[2].split())
+
+
+def test_an_up_moves_it_back_to_an_oauth_client_and_destroy_leaves_nothing(
+    moved: Told, stack: Project, cluster: Cluster
+) -> None:
+    stack.change(access={"manageGroups": False, "initialAdmins": ["alice"]}, secrets=None, gateway=None, exposure=None)
     said = stack.up()
     assert f"{SPACE}-oauth-client" in clients(cluster)
     assert env(cluster)["AUTH_PROVIDER"] == "openshift"

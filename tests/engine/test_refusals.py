@@ -9,17 +9,9 @@ import pytest
 
 from sandbox.cluster import Sandbox
 from tests.engine.conftest import Deployed
-from tests.engine.driver import GROUPS, SETTINGS, Cluster, Project
+from tests.engine.driver import GROUPS, Cluster, Project
 
 STACK_LABEL = "app.kubernetes.io/instance"
-OPENSHIFT_ONLY = (
-    "routes.route.openshift.io",
-    "oauthclients.oauth.openshift.io",
-    "groups.user.openshift.io",
-    "users.user.openshift.io",
-    "ingresses.config.openshift.io",
-    "consolelinks.console.openshift.io",
-)
 
 
 def free_port() -> int:
@@ -87,31 +79,6 @@ def test_a_user_without_rights_at_cluster_scope(empty: Project, sandbox: Sandbox
         "you may not get, create, patch, delete them at cluster scope",
         "ask a cluster admin",
     )
-
-
-@pytest.fixture(scope="module")
-def plain_kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A cluster without OpenShift's APIs."""
-    folder = tmp_path_factory.mktemp("plain") / "state"
-    with Sandbox(folder, name="plain", omit=OPENSHIFT_ONLY) as running:
-        yield running
-
-
-def test_a_cluster_without_openshifts_apis(plain_kubernetes: Sandbox, program: Path, tmp_path: Path) -> None:
-    project = Project(tmp_path / "project", program, plain_kubernetes.env(), "plain")
-    project.write_config({key: value for key, value in SETTINGS.items() if key != "clusterDomain"})
-    said = refused_untouched(
-        project,
-        Cluster(plain_kubernetes),
-        "cluster API route.openshift.io",
-        "this program needs OpenShift; choose another context",
-        "cluster API oauth.openshift.io",
-        "log-in needs OpenShift's own OAuth server",
-        "cluster API user.openshift.io",
-        "write access.manageGroups: false",
-        "pulumi config set litemaas:clusterDomain apps.<cluster>.<domain>",
-    )
-    assert "4 problems" in said
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Trust, certificates and Redis on the real engine and API server: what rolls, what is refused, what is kept secret."""
+"""Trust and certificates on the real engine and API server: what rolls, what is refused, what is kept secret."""
 
 import base64
 import json
@@ -165,15 +165,4 @@ def test_cert_manager_makes_the_certificate_up_waits_for_it_and_routes_reencrypt
     assert {each["termination"] for each in routes(cluster, SPACE)} == {"reencrypt"}
     secrets = {each["metadata"]["name"] for each in cluster.items("secrets", SPACE)}
     assert {"redis-serving", "litellm-serving", "frontend-serving"} <= secrets
-    unchanged(project)
-
-
-def test_an_external_redis_takes_the_place_of_ours(certified: Certified, cluster: Cluster) -> None:
-    project = certified.project
-    project.change(redis={"mode": "external", "host": "redis.example.com"})
-    assert "litemaas:secrets.redisPassword" in project.refused()
-    project.set_secret("secrets.redisPassword.value", "external-0123456789")
-    gone = {(step.kind, step.name) for step in project.up_told().steps if step.op == "delete"}
-    assert {("Deployment", "cache-redis"), ("Service", "cache-service"), ("NetworkPolicy", "isolation-redis")} <= gone
-    assert not cluster.items("pods", SPACE, labelSelector="app.kubernetes.io/component=redis")
     unchanged(project)

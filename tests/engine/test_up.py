@@ -1,11 +1,7 @@
 """From an empty cluster to a running installation, and again."""
 
-import json
-
-import pytest
-
 from tests.engine.conftest import Deployed
-from tests.engine.driver import NAMESPACE, SETTINGS, Cluster, Json, Project, comes_by_the_clock, counts
+from tests.engine.driver import NAMESPACE, Cluster, Json, Project, comes_by_the_clock, counts
 
 PORTAL = "https://litemaas-litemaas.apps.sandbox.example.com"
 
@@ -20,10 +16,6 @@ def test_a_second_up_changes_nothing(again: str) -> None:
     assert set(counts(again)) == {"unchanged"}
 
 
-def test_preview_after_up_expects_no_changes(main: Project) -> None:
-    main.preview("--expect-no-changes")
-
-
 def test_the_outputs_name_every_address_and_hide_the_password(main: Project) -> None:
     assert main.outputs() == {
         "portal_url": PORTAL,
@@ -36,7 +28,7 @@ def test_the_outputs_name_every_address_and_hide_the_password(main: Project) -> 
     }
 
 
-def test_the_domain_is_read_from_the_cluster_when_the_config_leaves_it_out(main: Project) -> None:
+def test_preview_expects_no_changes_even_where_the_domain_is_read_from_the_cluster(main: Project) -> None:
     main.change(clusterDomain=None)
     main.preview("--expect-no-changes")
 
@@ -108,66 +100,3 @@ def test_the_verification_is_the_last_to_be_made(deployed: Deployed, cluster: Cl
     last = [name for name in ours if name.startswith("jobs/verification-checks")]
     assert len(last) == 1
     assert max(ours.values()) == ours[last[0]]
-
-
-@pytest.fixture(scope="module")
-def production(deployed: Deployed, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, program) -> Project:
-    """A stack of the larger profile beside the shared one."""
-    folder = tmp_path_factory.mktemp("production") / "project"
-    project = Project(folder, program, cluster.env, "production")
-    settings = {"namespace": "production", "profile": "production", "access": {"manageGroups": False}}
-    project.write_config(SETTINGS | settings)
-    project.up()
-    return project
-
-
-def test_the_production_profile_runs_two_pods_of_what_can_have_two(production: Project, cluster: Cluster) -> None:
-    ready = {
-        each["metadata"]["name"]: each["status"].get("readyReplicas")
-        for each in cluster.items("deployments", "production")
-    }
-    assert ready == {"litellm": 2, "frontend": 2, "backend": 1, "redis": 1}
-
-
-def test_the_production_profile_lets_a_drain_take_one_pod_at_a_time(production: Project, cluster: Cluster) -> None:
-    budgets = {
-        each["metadata"]["name"]: each["status"]["disruptionsAllowed"]
-        for each in cluster.items("poddisruptionbudgets", "production")
-    }
-    assert budgets == {"litellm": 1, "frontend": 1}
-
-
-def test_the_production_profile_spreads_its_pods_over_nodes(production: Project, cluster: Cluster) -> None:
-    component = "app.kubernetes.io/component=litellm"
-    nodes = [each["spec"]["nodeName"] for each in cluster.items("pods", "production", labelSelector=component)]
-    assert len(set(nodes)) == 2
-
-
-def test_a_job_that_failed_runs_again_at_the_next_up(production: Project, cluster: Cluster) -> None:
-    """Nothing in its inputs has changed then: the cause was elsewhere, here a quota that lets no pod start."""
-    # Its patience is a part of the time limit, so another limit makes another bootstrap Job.
-    production.change(rolloutTimeoutSeconds=15, models=["granite-8b-agent"], retiredModels=["mistral-3-int4"])
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}
-    cluster.kubectl("create", "-n", "production", "-f", "-", stdin=json.dumps(quota))
-    verified = _jobs(cluster, "verification")
-    said = production.up(expect=1)
-    assert "database-bootstrap did not become ready" in said
-    assert "exceeded quota" in said
-    assert _jobs(cluster, "verification") == verified, "what comes after a failure is not tried"
-    cluster.kubectl("delete", "-n", "production", "resourcequota", "full")
-    failed = _jobs(cluster, "postgres-bootstrap")
-    production.up()
-    assert not failed & _jobs(cluster, "postgres-bootstrap")
-    assert not verified & _jobs(cluster, "verification")
-    production.preview("--expect-no-changes", "--refresh")
-
-
-def _jobs(cluster: Cluster, component: str) -> set[str]:
-    found = cluster.items("jobs", "production", labelSelector=f"app.kubernetes.io/component={component}")
-    return {each["metadata"]["name"] for each in found}
-
-
-def test_against_the_live_cluster_preview_expects_no_changes_either_with_another_stack_beside_it(
-    production: Project, main: Project
-) -> None:
-    main.preview("--expect-no-changes", "--refresh")

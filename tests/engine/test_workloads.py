@@ -1,4 +1,4 @@
-"""Where pods run and how many, one time-out for all, the check of keys: on the real API server and scheduler.
+"""Where pods run and how many, their quota, one time-out for all, the check of keys: on the real API server.
 
 No container runs here. The tests change one stack in turn.
 """
@@ -44,7 +44,8 @@ PLACED = {
 def stack(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The deployed stack; its last test removes it."""
     project = Project(tmp_path_factory.mktemp(SPACE) / "project", program, sandbox.env(), SPACE)
-    project.write_config(SETTINGS | {"namespace": SPACE, "access": {"manageGroups": False}, "storage": SHARED})
+    bounds = {"isolation": {"quota": {}, "limitRange": {}, "monitoring": True}}
+    project.write_config(SETTINGS | {"namespace": SPACE, "access": {"manageGroups": False}, "storage": SHARED} | bounds)
     project.up()
     yield project
     if project.resources():
@@ -62,6 +63,18 @@ def running(cluster: Cluster, component: str) -> list[dict]:
 
 def replicas(cluster: Cluster) -> list[int]:
     return [cluster.get("deployment", each, SPACE)["spec"]["replicas"] for each in BOTH]
+
+
+def hard(cluster: Cluster) -> dict[str, str]:
+    """What the quota allows."""
+    return cluster.get("resourcequota", "litemaas", SPACE)["spec"]["hard"]
+
+
+def test_an_installation_fits_into_its_own_quota(stack: Project, cluster: Cluster) -> None:
+    status = cluster.get("resourcequota", "litemaas", SPACE)["status"]
+    # In other words than the server's own, amounts would differ at each refresh.
+    assert status["hard"] == hard(cluster)
+    assert int(status["used"]["pods"]) <= int(status["hard"]["pods"])
 
 
 def test_a_priority_that_is_not_there_and_another_access_mode_of_a_claim_are_refused(
@@ -117,7 +130,6 @@ def test_placement_puts_the_pods_where_it_says(placed: Told, cluster: Cluster) -
 
 
 def test_the_next_preview_finds_both_as_they_are(placed: Told, stack: Project) -> None:
-    stack.preview("--expect-no-changes")
     stack.preview("--refresh", "--expect-no-changes")
 
 
@@ -143,8 +155,6 @@ def test_autoscalers_are_taken_by_the_api_server_with_budgets_and_their_numbers_
         assert cluster.get("poddisruptionbudget", name, SPACE)["spec"]["maxUnavailable"] == 1
         # What the controller does under load; there are no metrics here.
         cluster.kubectl("scale", "-n", SPACE, f"deployment/{name}", "--replicas=2")
-    stack.preview("--expect-no-changes")
-    stack.preview("--refresh", "--expect-no-changes")
     assert set(counts(stack.up("--refresh"))) == {"unchanged"}
     assert replicas(cluster) == [2, 2]
 
@@ -168,7 +178,6 @@ def test_the_up_that_removes_them_keeps_the_pods_and_says_that_the_next_one_sets
     stack.up("--refresh")
     assert replicas(cluster) == [1, 1]
     assert cluster.get("cronjob", "key-check", SPACE)["spec"]["suspend"] is False
-    stack.preview("--expect-no-changes")
 
 
 def test_the_check_of_keys_is_there_and_can_be_run_by_hand(stack: Project, cluster: Cluster) -> None:
@@ -183,8 +192,11 @@ def test_the_check_of_keys_is_there_and_can_be_run_by_hand(stack: Project, clust
 
 
 def test_from_one_backend_to_two_and_back_a_backend_is_there_all_the_time(stack: Project, cluster: Cluster) -> None:
-    stack.change(replicas={"backend": 2})
+    # Two of the frontend are a rolling update within the quota, which grows with it.
+    before = int(hard(cluster)["pods"])
+    stack.change(replicas={"backend": 2, "frontend": 2})
     made = stack.up_told().names
+    assert int(hard(cluster)["pods"]) > before
     assert {"backend-server-1", "backend-server-2", "backend-server", "backend-budget"} <= made
     assert "backend-backups" not in made
     assert {"backend-1", "backend-2"} <= names(cluster, "deployments")
@@ -197,8 +209,9 @@ def test_from_one_backend_to_two_and_back_a_backend_is_there_all_the_time(stack:
     nodes = {each["spec"]["nodeName"] for each in running(cluster, "backend")}
     assert len(nodes) == 2, "spread over nodes"
     stack.preview("--refresh", "--expect-no-changes")
-    stack.change(replicas={})
+    stack.change(replicas={}, isolation=None)
     stack.up()
+    assert not cluster.items("resourcequotas", SPACE)
     assert names(cluster, "deployments") >= {"backend"}
     assert not {"backend-1", "backend-2"} & names(cluster, "deployments")
     assert "backend" not in names(cluster, "poddisruptionbudgets")

@@ -1,19 +1,13 @@
 """What is changed behind the program's back is shown by `preview --refresh` and healed by `up --refresh`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from sandbox.cluster import Sandbox
 from tests.engine.driver import (
     ADMINS,
-    DOMAIN,
     NAMESPACE,
     READONLY,
-    SETTINGS,
     USERS,
     Cluster,
     Json,
@@ -83,24 +77,16 @@ POLICY = Field(
     {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
     None,
 )
-FIELDS = (ROUTE_TIMEOUT, ROUTE_POLICY, IMAGE, REPLICAS, GRANT, SECRET, MEMBER, SELECTOR, DATABASE, POLICY)
+LINK = Field(
+    "consolelink",
+    "litemaas-portal",
+    "application-menu-link",
+    lambda each: each["spec"]["href"],
+    {"spec": {"href": "https://example.com"}},
+    None,
+)
+FIELDS = (ROUTE_TIMEOUT, ROUTE_POLICY, IMAGE, REPLICAS, GRANT, SECRET, MEMBER, SELECTOR, DATABASE, POLICY, LINK)
 OURS = "quay.io/example/ours:2"
-
-
-@pytest.fixture(scope="module")
-def drifting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of its own: what happens here must not reach other tests."""
-    with Sandbox(tmp_path_factory.mktemp("drift") / "state", name="drift", domain=DOMAIN) as running:
-        yield Cluster(running)
-
-
-@pytest.fixture(scope="module")
-def stack(drifting: Cluster, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The deployed stack that is tampered with; each test heals what it changed, but for the last."""
-    project = Project(tmp_path_factory.mktemp("drift") / "project", program, drifting.env, "drift")
-    project.write_config(SETTINGS)
-    project.up()
-    return project
 
 
 def tamper(cluster: Cluster, field: Field) -> None:
@@ -115,20 +101,20 @@ def tamper(cluster: Cluster, field: Field) -> None:
         cluster.patch(field.resource, field.name, field.patch, field.namespace)
 
 
-def test_what_kubectl_changed_is_shown_and_healed(stack: Project, drifting: Cluster) -> None:
+def test_what_kubectl_changed_is_shown_and_healed(drifter: Project, drifting: Cluster) -> None:
     wanted = [each.read(drifting.get(each.resource, each.name, each.namespace)) for each in FIELDS]
     for each in FIELDS:
         tamper(drifting, each)
     changed = [each.read(drifting.get(each.resource, each.name, each.namespace)) for each in FIELDS]
     assert all(before != after for before, after in zip(wanted, changed, strict=True))
-    assert stack.plan("--refresh").names == {each.row for each in FIELDS}
-    stack.up("--refresh")
+    assert drifter.plan("--refresh").names == {each.row for each in FIELDS}
+    drifter.up("--refresh")
     now = [each.read(drifting.get(each.resource, each.name, each.namespace)) for each in FIELDS]
     assert now == wanted
 
 
 def test_replicas_that_an_autoscaler_sets_and_members_that_the_config_does_not_list_are_left(
-    stack: Project, drifting: Cluster
+    drifter: Project, drifting: Cluster
 ) -> None:
     drifting.patch("group", USERS, {"users": ["dave", "erin"]}, None)
     drifting.kubectl("autoscale", "-n", NAMESPACE, "deployment/litellm", "--min=2", "--max=4", "--cpu-percent=80")
@@ -137,19 +123,18 @@ def test_replicas_that_an_autoscaler_sets_and_members_that_the_config_does_not_l
         "wait", "-n", NAMESPACE, "deployment/litellm", "--for=jsonpath={.spec.replicas}=2", "--timeout=60s"
     )
     # One annotation: a rollout is no longer waited for by the number of its pods.
-    (change,) = stack.preview_json("--refresh")
+    (change,) = drifter.preview_json("--refresh")
     assert change.name == "gateway-proxy"
     assert all(path.startswith("metadata.annotations") for path in change.diff), change.diff
     # Not even a change of the Group itself touches its members.
     drifting.kubectl("label", "--overwrite", "group", USERS, "app.kubernetes.io/part-of=changed")
-    stack.up("--refresh")
+    drifter.up("--refresh")
     assert drifting.get("deployment", "litellm")["spec"]["replicas"] == 2
     assert drifting.get("group", USERS, None)["users"] == ["dave", "erin"]
-    stack.preview("--refresh", "--expect-no-changes")
 
 
 def test_what_another_manager_took_over_and_what_was_deleted_are_shown_and_healed_without_a_conflict(
-    stack: Project, drifting: Cluster
+    drifter: Project, drifting: Cluster
 ) -> None:
     route, client = drifting.get("route", "litellm"), drifting.get("oauthclient", CLIENT, None)
     image = _image(drifting.get("deployment", "frontend"))
@@ -183,7 +168,7 @@ def test_what_another_manager_took_over_and_what_was_deleted_are_shown_and_heale
     drifting.kubectl("delete", "-n", NAMESPACE, "route/litemaas-api", "deployment/redis", "configmap/trusted-ca")
     # Without the autoscaler the replicas are ours again.
     drifting.kubectl("delete", "-n", NAMESPACE, "horizontalpodautoscaler", "litellm", "--ignore-not-found")
-    shown = {(step.op, step.name) for step in stack.preview_json("--refresh")}
+    shown = {(step.op, step.name) for step in drifter.preview_json("--refresh")}
     assert shown == {
         ("update", "gateway-route"),
         ("update", "frontend-nginx"),
@@ -193,7 +178,7 @@ def test_what_another_manager_took_over_and_what_was_deleted_are_shown_and_heale
         ("create", "cache-redis"),
         ("create", "foundation-trusted-ca"),
     }
-    stack.up("--refresh")
+    drifter.up("--refresh")
     assert drifting.get("route", "litellm")["metadata"]["annotations"][TIMEOUT] == "610s"
     assert _image(drifting.get("deployment", "frontend")) == image
     assert drifting.get("oauthclient", CLIENT, None)["grantMethod"] == client["grantMethod"]
@@ -202,18 +187,18 @@ def test_what_another_manager_took_over_and_what_was_deleted_are_shown_and_heale
 
 
 def test_a_member_added_to_a_group_that_the_config_lists_does_not_go_unnoticed(
-    stack: Project, drifting: Cluster
+    drifter: Project, drifting: Cluster
 ) -> None:
     drifting.patch("group", ADMINS, {"users": ["alice", "mallory"]}, None)
     try:
-        said = stack.preview("--refresh", "--diff", expect=None)
+        said = drifter.preview("--refresh", "--diff", expect=None)
         assert "mallory" in said, said
     finally:
         drifting.patch("group", ADMINS, {"users": ["alice"]}, None)
 
 
 def test_a_redirect_uri_that_somebody_added_is_refused_with_the_command_that_removes_it(
-    stack: Project, drifting: Cluster
+    drifter: Project, drifting: Cluster
 ) -> None:
     ours = drifting.get("oauthclient", CLIENT, None)["redirectURIs"]
     theirs = "https://evil.example.com/callback"
@@ -227,22 +212,22 @@ def test_a_redirect_uri_that_somebody_added_is_refused_with_the_command_that_rem
             "redirectURIs": [theirs],
         },
     )
-    said = stack.refused()
+    said = drifter.refused()
     assert f"= {theirs}" in said
     command = said.partition(f"remove it: oc patch oauthclient {CLIENT} --type json -p '")[2].partition("'")[0]
     drifting.kubectl("patch", "oauthclient", CLIENT, "--type", "json", "-p", command)
     assert drifting.get("oauthclient", CLIENT, None)["redirectURIs"] == ours
-    stack.preview("--refresh", "--expect-no-changes")
+    drifter.preview("--refresh", "--expect-no-changes")
 
 
 def test_a_change_of_ours_wins_over_another_manager_and_replicas_that_somebody_scaled_are_left_without_a_refresh(
-    stack: Project, drifting: Cluster
+    drifter: Project, drifting: Cluster
 ) -> None:
     theirs = _containers("frontend", "quay.io/example/argo:1")
     metadata = {"name": "frontend", "namespace": NAMESPACE}
     drifting.apply_as("argo", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, **theirs})
     tamper(drifting, REPLICAS)
-    stack.change(images={"frontend": OURS})
-    stack.pulumi("up", "--yes")
+    drifter.change(images={"frontend": OURS})
+    drifter.pulumi("up", "--yes")
     assert _image(drifting.get("deployment", "frontend")) == OURS
     assert drifting.get("deployment", "litellm")["spec"]["replicas"] == 3
