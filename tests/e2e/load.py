@@ -15,7 +15,7 @@ class Load:
     ``longest_gap`` is the longest time in seconds without a success in any thread.
     """
 
-    def __init__(self, call: Callable[[], str], good: str = "200", workers: int = 4, pause: float = 0.2) -> None:
+    def __init__(self, call: Callable[[], str], good: str = "200", workers: int = 4, pause: float = 0.4) -> None:
         """Describe the load; it runs inside the ``with`` block."""
         self._call, self._good, self._pause = call, good, pause
         self._stop, self._lock = threading.Event(), threading.Lock()

@@ -1,4 +1,4 @@
-"""An operator's database, and an external one with an external Redis, as far as an API server can tell."""
+"""An operator's database, and an external Redis beside it, as far as an API server without operators can tell."""
 
 import json
 from collections.abc import Iterator
@@ -7,24 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.node import certificates
-from tests.engine.driver import DOMAIN, Cluster, Json, Project, generated, leaks
+from tests.engine.driver import SETTINGS, Cluster, Json, Project, generated, leaks
 
-OPERATED, EXTERNAL = "operated", "external"
+OPERATED = "operated"
 CLUSTER = "cluster.postgresql.cnpg.io"
 PASSWORD = "0123456789-0123456789"  # noqa: S105 (of no server)
-
-
-def settings(space: str, database: Json) -> Json:
-    return {
-        "clusterDomain": DOMAIN,
-        "namespace": space,
-        "protectData": False,
-        "rolloutTimeoutSeconds": 60,
-        "models": ["granite-8b-agent"],
-        "access": {"manageGroups": False},
-        "database": database,
-    }
+DATABASE: Json = {"mode": "operator", "instances": 2, "parameters": {"work_mem": "16MB"}}
 
 
 def components(cluster: Cluster, resource: str, space: str) -> set[str]:
@@ -35,7 +23,7 @@ def components(cluster: Cluster, resource: str, space: str) -> set[str]:
 def rising(cluster: Cluster, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Project]]:
     """A stack with an operator's database, whose `up` waits for the operator that is not there."""
     project = Project(tmp_path_factory.mktemp(OPERATED) / "project", program, cluster.env, OPERATED)
-    project.write_config(settings(OPERATED, {"mode": "operator", "instances": 2, "parameters": {"work_mem": "16MB"}}))
+    project.write_config(SETTINGS | {"namespace": OPERATED, "access": {"manageGroups": False}, "database": DATABASE})
 
     def up() -> Project:
         project.up()
@@ -120,22 +108,3 @@ def test_an_operators_database_grows_in_place_and_an_external_redis_takes_the_pl
     assert {("Deployment", "cache-redis"), ("Service", "cache-service"), ("NetworkPolicy", "isolation-redis")} <= gone
     assert "redis" not in components(cluster, "pods", OPERATED)
     operated.preview("--expect-no-changes", "--refresh")
-
-
-def test_an_external_database_is_told_of_and_nothing_is_made_for_it(
-    cluster: Cluster, program: Path, tmp_path: Path
-) -> None:
-    project = Project(tmp_path / "project", program, cluster.env, EXTERNAL)
-    authority = certificates.authority(tmp_path).read_text()
-    there = {"host": "postgres.example.com", "ca": authority}
-    project.write_config(settings(EXTERNAL, {"mode": "external", "maxConnections": 100, "external": there}))
-    said = project.refused()
-    assert "litemaas:secrets.postgresAdminPassword" in said
-    project.set_secret("secrets.postgresAdminPassword.value", PASSWORD)
-    project.up()
-    assert cluster.items("statefulsets", EXTERNAL) == []
-    claims = {each["metadata"]["name"] for each in cluster.items("persistentvolumeclaims", EXTERNAL)}
-    assert claims == {"backend-backups"}
-    project.preview("--expect-no-changes", "--refresh")
-    kept = "\n".join(file.read_text(errors="replace") for file in project.state_files())
-    assert leaks(kept, {"postgresAdminPassword": PASSWORD}) == []

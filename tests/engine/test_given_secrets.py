@@ -1,12 +1,14 @@
-"""Secrets that the operator chose show nowhere but where they belong."""
+"""Secrets that the operator chose show nowhere but where they belong; that of an external database is one of them."""
 
 import json
 import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sandbox.cluster import Sandbox
+from sandbox.node import certificates
 from tests.engine.driver import GRANITE, HOLDERS, SETTINGS, Cluster, Project, leaks, stored
 
 GIVEN = {
@@ -16,26 +18,44 @@ GIVEN = {
     "portalDatabasePassword": "Given+Portal=Password~0123456789",
     "oauthClientSecret": "GivenOauthClientSecret_0123456789",
 }
+# Of a database that somebody else runs.
+ADMIN = {"postgresAdminPassword": "GivenByTheDatabasesOwner-0123456789"}
 # Of a model, whose server asks for it.
 MODEL_KEY = "GivenKeyOfAModel-0123456789"
 
 
+@dataclass(frozen=True)
+class Given:
+    """A stack whose operator chose some secrets and a database, and what was printed without its password and with."""
+
+    project: Project
+    refused: str
+    said: str
+
+
 @pytest.fixture(scope="module")
-def given(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """A stack whose operator chose some secrets, and what the runs printed."""
-    project = Project(tmp_path_factory.mktemp("given") / "project", program, sandbox.env(), "given", with_logs=True)
-    settings = {"namespace": "given", "access": {"manageGroups": False}, "models": [GRANITE, "mistral-3-int4"]}
-    project.write_config(SETTINGS | settings)
+def given(sandbox: Sandbox, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """It is deployed once."""
+    folder = tmp_path_factory.mktemp("given")
+    project = Project(folder / "project", program, sandbox.env(), "given", with_logs=True)
+    there = {"host": "postgres.example.com", "ca": certificates.authority(folder).read_text()}
+    project.write_config(
+        SETTINGS
+        | {"namespace": "given", "access": {"manageGroups": False}, "models": [GRANITE, "mistral-3-int4"]}
+        | {"database": {"mode": "external", "maxConnections": 100, "external": there}}
+    )
     project.set_secret("models[0].apiKey.value", MODEL_KEY)
     for name, value in GIVEN.items():
         project.set_secret(f"secrets.{name}.value", value)
-    said = project.preview("--diff") + project.plan().printed + project.up()
-    return project, said
+    refused = project.refused()
+    for name, value in ADMIN.items():
+        project.set_secret(f"secrets.{name}.value", value)
+    return Given(project, refused, project.preview("--diff") + project.plan().printed + project.up())
 
 
-def test_given_secrets_are_the_ones_in_use(given: tuple[Project, str], cluster: Cluster) -> None:
+def test_given_secrets_are_the_ones_in_use(given: Given, cluster: Cluster) -> None:
     content = stored(cluster, "given")
-    for name, value in GIVEN.items():
+    for name, value in (GIVEN | ADMIN).items():
         written = urllib.parse.quote(value, safe="") if name == "portalDatabasePassword" else value
         assert written in content, name
     assert MODEL_KEY in content
@@ -43,22 +63,31 @@ def test_given_secrets_are_the_ones_in_use(given: tuple[Project, str], cluster: 
     assert client["secret"] == GIVEN["oauthClientSecret"]
 
 
-def test_given_secrets_show_nowhere_else(given: tuple[Project, str], cluster: Cluster) -> None:
-    project, said = given
+def test_given_secrets_show_nowhere_else(given: Given, cluster: Cluster) -> None:
+    project = given.project
     others = [each for each in cluster.everything() if each["kind"] not in HOLDERS]
     files = project.state_files()
     assert any("logs" in each.parent.name for each in files)
     kept = [each.read_text(errors="replace") for each in files]
-    for text in (said, json.dumps(project.export()), json.dumps(others), *kept):
-        assert leaks(text, GIVEN | {"key of the model": MODEL_KEY}) == []
+    for text in (given.refused, given.said, json.dumps(project.export()), json.dumps(others), *kept):
+        assert leaks(text, GIVEN | ADMIN | {"key of the model": MODEL_KEY}) == []
 
 
-def test_given_secrets_change_nothing_at_the_second_run(given: tuple[Project, str]) -> None:
-    given[0].preview("--expect-no-changes", "--refresh")
+def test_an_external_database_needs_its_administrators_password_and_nothing_is_made_for_it(
+    given: Given, cluster: Cluster
+) -> None:
+    assert "litemaas:secrets.postgresAdminPassword" in given.refused
+    assert cluster.items("statefulsets", "given") == []
+    claims = {each["metadata"]["name"] for each in cluster.items("persistentvolumeclaims", "given")}
+    assert claims == {"backend-backups"}
 
 
-def test_another_key_of_a_model_rolls_the_gateway_and_nothing_else(given: tuple[Project, str]) -> None:
-    project, other = given[0], "AnotherKeyOfTheModel-0123456789"
+def test_given_secrets_change_nothing_at_the_second_run(given: Given) -> None:
+    given.project.preview("--expect-no-changes", "--refresh")
+
+
+def test_another_key_of_a_model_rolls_the_gateway_and_nothing_else(given: Given) -> None:
+    project, other = given.project, "AnotherKeyOfTheModel-0123456789"
     project.set_secret("models[0].apiKey.value", other)
     said = project.preview("--diff")
     plan = project.plan()

@@ -59,9 +59,11 @@ def test_a_changed_member_shows_one_group_a_larger_claim_itself_and_a_group_no_l
     assert users == ["alice", "bob"]
 
 
-def test_another_authority_rolls_those_that_trust_it_and_nobody_else(main: Project) -> None:
-    main.change(trust={"caBundle": certificates.authority().certificate})
-    assert main.plan().rows == TRUSTING
+def test_another_authority_rolls_those_that_trust_it_and_another_image_its_tier(main: Project) -> None:
+    main.change(
+        trust={"caBundle": certificates.authority().certificate}, images={"frontend": "quay.io/example/other:1"}
+    )
+    assert main.plan().rows == {*TRUSTING, ("update", "Deployment", "frontend-nginx")}
 
 
 @pytest.fixture
@@ -98,8 +100,3 @@ def test_a_changed_domain_changes_hosts_redirect_uri_and_urls_together(main: Pro
 def _environment(inputs) -> dict[str, str]:
     container = inputs["spec"]["template"]["spec"]["containers"][0]
     return {each["name"]: each.get("value", "") for each in container["env"]}
-
-
-def test_a_changed_image_shows_its_tier_and_the_verification(main: Project) -> None:
-    main.change(images={"frontend": "quay.io/example/other:1"})
-    assert main.plan().rows == {("update", "Deployment", "frontend-nginx"), VERIFIED}
