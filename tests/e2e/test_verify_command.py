@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import pytest
 from sandbox.cluster import Sandbox
 from sandbox.paths import CHECKOUT, VENV
 from tests.e2e.conftest import report
-from tests.e2e.settings import MODELS
+from tests.e2e.settings import MODELS, TIERS
 from tests.e2e.stack import Deployed
 from tests.e2e.web import until
 from tests.engine.driver import Json, execute
@@ -87,23 +87,20 @@ def asked(verify: Command) -> Iterator[Asked]:
 
 
 @contextmanager
-def none_of(stack: Deployed, deployment: str, namespace: str) -> Iterator[None]:
-    """Without any pod of a Deployment, which has them again afterwards."""
-    kubectl = stack.cluster.kubectl
+def none_of(stack: Deployed, deployment: str, namespace: str) -> Iterator[Callable[[], float]]:
+    """Take all pods of a Deployment away, which come back afterwards; yields a wait until they are gone."""
     scale = ["scale", f"deployment/{deployment}", "-n", namespace]
-    kubectl(*scale, "--replicas=0")
+    stack.cluster.kubectl(*scale, "--replicas=0")
+    gone = lambda: not stack.cluster.get("deployment", deployment, namespace)["status"].get("replicas")  # noqa: E731
     try:
-        gone = lambda: not stack.cluster.get("deployment", deployment, namespace)["status"].get("replicas")  # noqa: E731
-        until(f"{deployment} to be gone", gone, 120)
-        yield
+        yield lambda: until(f"{deployment} to be gone", gone, 120)
     finally:
-        kubectl(*scale, "--replicas=1")
-        kubectl("rollout", "status", f"deployment/{deployment}", "-n", namespace, "--timeout=180s")
+        stack.cluster.kubectl(*scale, "--replicas=1")
 
 
 @contextmanager
 def unguarded(stack: Deployed) -> Iterator[None]:
-    """With an nginx that lets everybody through, as the image's own does; the right one is back afterwards."""
+    """With an nginx that lets everybody through, as the image's own does; the right one comes back afterwards."""
     kubectl, namespace = stack.cluster.kubectl, stack.namespace
     volumes = stack.cluster.get("deployment", "frontend", namespace)["spec"]["template"]["spec"]["volumes"]
     place, data = next(
@@ -113,16 +110,13 @@ def unguarded(stack: Deployed) -> Iterator[None]:
     made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "unguarded", "namespace": namespace}}
     kubectl("apply", "-f", "-", stdin=json.dumps(made | {"data": open_}))
     patch = [{"op": "replace", "path": f"/spec/template/spec/volumes/{place}/configMap/name", "value": "unguarded"}]
-    rollout = ["rollout", "status", "deployment/frontend", "-n", namespace, "--timeout=180s"]
     try:
         kubectl("patch", "deployment", "frontend", "-n", namespace, "--type=json", "-p", json.dumps(patch))
-        kubectl(*rollout)
+        kubectl("rollout", "status", "deployment/frontend", "-n", namespace, "--timeout=180s")
         until("the old pods to be gone", lambda: stack.is_ready("frontend", 2), 120)
         yield
     finally:
         kubectl("rollout", "undo", "deployment/frontend", "-n", namespace)
-        kubectl(*rollout)
-        until("the guard to be back", lambda: stack.is_ready("frontend", 2), 120)
         kubectl("delete", "configmap", "unguarded", "-n", namespace)
 
 
@@ -165,7 +159,8 @@ def test_one_model_can_be_chosen(asked: Asked) -> None:
 def test_a_model_without_a_server_a_portal_without_its_guard_and_then_without_a_backend_fail_and_nothing_else(
     stack: Deployed, verify: Command
 ) -> None:
-    with none_of(stack, f"{MODEL}-predictor", "private-ai"), unguarded(stack):
+    with none_of(stack, f"{MODEL}-predictor", "private-ai") as without_server, unguarded(stack):
+        without_server()
         told = verify()
         wrong = ["guard of the portal", "guard of the API", f"model {MODEL}"]
         assert (told.code, told.failed) == (1, wrong), told.said
@@ -173,13 +168,15 @@ def test_a_model_without_a_server_a_portal_without_its_guard_and_then_without_a_
         assert told.rows["model devstral-2"]["state"] == "ok"
         report(f"a model without a server: {told.rows[f'model {MODEL}']}")
         report(f"a portal without its guard: {told.rows['guard of the portal']}")
-        with none_of(stack, "backend", stack.namespace):
+        with none_of(stack, "backend", stack.namespace) as without_backend:
+            without_backend()
             told = verify()
             assert told.code == 1, told.said
             assert "portal answers" in told.failed
             assert told.rows["portal data"]["state"] == "not tried"
             assert told.rows["model devstral-2"]["state"] == "ok"
             report(f"a portal without a backend: {told.rows['portal answers']}")
+    until("every pod to be ready", lambda: all(stack.is_ready(*each) for each in TIERS.items()), 180)
     until("all to be well", lambda: verify().code == 0, 180)
 
 
