@@ -87,11 +87,6 @@ class Moved:
     said: str
 
 
-def _closed(stack: Deployed) -> Json:
-    """The gateway's settings of the first up, with LiteLLM's own pages closed to people outside."""
-    return {**stack.settings["gateway"], "adminUi": "hidden"}
-
-
 def move_to_a_provider(stack: Deployed) -> Moved:
     """Let a provider log people in, through Ingresses in place of the Routes that are there."""
     # A value of one's own and a generation exclude each other.
@@ -100,7 +95,7 @@ def move_to_a_provider(stack: Deployed) -> Moved:
         access={"mode": "oidc", "oidc": {"issuer": ISSUER, "clientId": CLIENT}},
         secrets=others or None,
         exposure=INGRESS,
-        gateway=_closed(stack),
+        gateway=stack.closed_gateway,
     )
     stack.project.set_secret(f"secrets.{SECRET}.value", GIVEN)
     refused = stack.project.refused()
@@ -124,7 +119,7 @@ def secure(stack: Deployed, settled: Json, folder: Path) -> Deployed:
         "trust": {"caBundle": lab.certificate},
         "exposure": {"tls": tls, "hstsMaxAgeSeconds": 3600, "allowFrom": own_networks(stack)},
         "access": {**stack.settings["access"], "mode": "serviceAccount"},
-        "gateway": _closed(stack),
+        "gateway": stack.closed_gateway,
     }
     stack.project.write_config({**settled, **own})
     stack.project.set_secret("exposure.tls.certificate.key", made.key)

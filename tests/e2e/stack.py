@@ -49,10 +49,18 @@ class Deployed:
         """A key of nobody's: the portal's keys count towards their user's calls per minute."""
         return self.administer("/key/generate", {"models": list(models)}).json()["key"]
 
+    @property
+    def closed_gateway(self) -> Json:
+        """The gateway's settings of the first up, with LiteLLM's own pages closed to people outside."""
+        return {**self.settings["gateway"], "adminUi": "hidden"}
+
     def shrink(self) -> None:
-        """Write the gateway's settings of the first up; several backends stay, and the next up is for the caller."""
+        """Take back what the gateway has grown by, and close it; several backends stay. The next up is for the caller.
+
+        Closed now, since it starts LiteLLM anew, as most of what comes with the next up does.
+        """
         several = {**self.project.config()["replicas"], "litellm": self.settings["replicas"]["litellm"]}
-        self.project.change(modelServing=None, gateway=self.settings["gateway"], replicas=several)
+        self.project.change(modelServing=None, gateway=self.closed_gateway, replicas=several)
 
     def uids(self, component: str) -> set[str]:
         """Of a component's pods: each is another one once it has been replaced."""

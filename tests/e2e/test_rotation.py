@@ -26,7 +26,7 @@ def pods(stack: Deployed) -> dict[str, set[str]]:
 
 
 def test_a_rotation_breaks_what_the_table_says_and_nothing_else(stack: Deployed, names: list[str]) -> None:
-    """All at once, it also takes back what the gateway had grown by."""
+    """All at once, the up also takes back what the gateway had grown by, and closes it."""
     if len(names) == 1:
         stack.shrink()
         stack.project.up()
