@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.cluster import Sandbox
 from sandbox.images.make import make
-from tests.e2e import external, journey, leaving, mistakes, ways
+from tests.e2e import external, journey, mistakes, ways
 from tests.e2e.replicas import addresses, ask
 from tests.e2e.settings import MODELS, SETTINGS
 from tests.e2e.stack import Deployed, Slow
@@ -32,7 +32,6 @@ ORDER = (
     "test_network",
     "test_usage",
     "test_shared_limits",
-    "test_roles_in_the_gateway",
     "test_database_failures",
     "test_gateway_settings",
     "test_rolling_updates",
@@ -154,13 +153,6 @@ def used(stack: Deployed) -> Used:
     carol = stack.user("carol")
     key = carol.key("gpt-oss-20b")
     return Used(carol, key, [stack.gateway.complete(key.secret, "gpt-oss-20b").ok().json()["usage"] for _ in range(3)])
-
-
-@pytest.fixture(scope="session")
-def left(stack: Deployed) -> Iterator[leaving.Left]:
-    """Somebody who is an administrator no longer; the gateway knows it up to a minute later, spent by other tests."""
-    with leaving.left(stack) as found:
-        yield found
 
 
 @pytest.fixture(scope="session")
