@@ -394,9 +394,7 @@ class Cluster:
         found: set[str] = set()
         for one in self._listable():
             listed = self.request("GET", f"{one.path()}?labelSelector=app.kubernetes.io/instance%3D{stack}")
-            for each in listed["items"]:
-                meta = each["metadata"]
-                found.add(f"{one.kind} {meta.get('namespace', '')}/{meta['name']}")
+            found |= {_named({"kind": one.kind, **each}) for each in listed["items"]}
         return sorted(found)
 
     def namespaces(self) -> set[str]:
@@ -413,18 +411,12 @@ class Cluster:
 
     def objects(self) -> set[str]:
         """Names of all objects but those that controllers renew or remove later."""
-        return {
-            f"{each['kind']} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}"
-            for each in self.everything()
-            if each["kind"] not in RENEWED | LEFT_TO_THE_CLUSTER
-        }
+        return {_named(each) for each in self.everything() if each["kind"] not in RENEWED | LEFT_TO_THE_CLUSTER}
 
     def fingerprint(self) -> dict[str, str]:
         """Versions of all objects, to see whether a run touched anything; those that controllers renew excepted."""
         return {
-            f"{each['kind']} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}": each["metadata"][
-                "generation" if each["kind"] == "CronJob" else "resourceVersion"
-            ]
+            _named(each): each["metadata"]["generation" if each["kind"] == "CronJob" else "resourceVersion"]
             for each in self.everything()
             if each["kind"] not in RENEWED | LEFT_TO_THE_CLUSTER
             and "resourceVersion" in each["metadata"]
@@ -449,6 +441,11 @@ def comes_by_the_clock(one: Json) -> bool:
     """What a CronJob of any stack makes, whenever its time comes."""
     component = (one["metadata"].get("labels") or {}).get("app.kubernetes.io/component")
     return one["kind"] in ("Job", "Pod") and component in CHECKS
+
+
+def _named(one: Json) -> str:
+    """Kind, namespace and name of an object."""
+    return f"{one['kind']} {one['metadata'].get('namespace', '')}/{one['metadata']['name']}"
 
 
 def _in(namespace: str | None) -> list[str]:
